@@ -1,0 +1,75 @@
+# The two commands a newcomer needs are `make demo` and `make test`.
+# `make help` lists every other habit.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV ?= $(or $(shell command -v uv 2>/dev/null),$(BIN)/uv)
+RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
+INSTALL := $(UV) pip install --quiet --python $(BIN)/python
+
+.PHONY: help setup fmt lint test test-fast test-rust test-python bench demo requirements clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | column -t -s $$'\t'
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("bridgex needs Python 3.11 or later, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@command -v cargo >/dev/null || { echo 'bridgex needs a Rust toolchain: see https://rustup.rs' >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@command -v uv >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+# One stamp per extra: repeating a command with nothing changed costs nothing.
+$(VENV)/.demo: pyproject.toml requirements/demo.txt $(RUST) | $(BIN)/python
+	@echo 'installing bridgex with its demo extra into $(VENV)' >&2
+	@$(INSTALL) --constraints requirements/demo.txt --reinstall-package bridgex --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml requirements/dev.txt $(RUST) | $(BIN)/python
+	@echo 'installing bridgex with its dev extra into $(VENV)' >&2
+	@$(INSTALL) --constraints requirements/dev.txt --reinstall-package bridgex --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+setup: $(VENV)/.dev  ## prepare .venv for work on bridgex
+
+demo: $(VENV)/.demo  ## run the whole pipeline on a small real model
+	@$(BIN)/bridgex demo
+
+fmt: $(VENV)/.dev  ## format and fix what can be fixed
+	@cargo fmt --all
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix .
+
+lint: $(VENV)/.dev  ## formatting, lints and types; changes nothing
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets --locked -- -D warnings
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest bridgex._native --mypy-config-file pyproject.toml
+
+test: test-rust test-python  ## every test of the default run
+
+test-rust:  ## the Rust tests
+	cargo test --quiet --workspace --locked
+
+test-python: $(VENV)/.dev  ## the Python tests
+	$(BIN)/pytest
+
+test-fast: $(VENV)/.dev  ## the tests that need no model
+	$(BIN)/pytest --quiet tests/unit tests/properties tests/golden
+
+bench: $(VENV)/.dev  ## speed against named rivals
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/pytest benches/python --benchmark-only
+
+requirements:  ## pin the current versions of everything that is installed
+	@for extra in demo dev; do \
+	  $(UV) pip compile --quiet --universal --python-version 3.11 --upgrade --no-emit-index-url \
+	    --no-header --no-annotate --extra $$extra pyproject.toml --output-file requirements/$$extra.txt; done
+
+clean:  ## remove everything that was built
+	rm -rf target $(VENV) dist python/bridgex/_native*.so
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Find the best bridge language inside a multilingual language model, and prove it."""

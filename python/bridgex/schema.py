@@ -1,0 +1,206 @@
+"""What passes from one room of the house to the next: small frozen records of named arrays.
+
+Axis names: ``neuron`` is the flat axis over all layers, layer after layer, or the axis of one
+layer where an array belongs to a layer; ``sample`` is the axis over probe prompts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from bridgex.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Site = Literal["act", "post"]
+GoldFilter = Literal["keep", "off"]
+
+
+class WordPair(NamedTuple):
+    """One line of a lexicon: a source word and every accepted translation, in file order."""
+
+    source: str
+    targets: tuple[str, ...]
+
+
+class Pair(NamedTuple):
+    """Source and target language codes of a translation direction."""
+
+    source: str
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.source}-{self.target}"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where activations come from. Two of them may be added only when ``identity`` is equal.
+
+    Attributes
+    ----------
+    model
+        The name the user gave: a Hub id, a directory or a file. Not part of the identity.
+    architecture
+        ``model_type`` of the configuration.
+    weights, config, tokenizer
+        Digests (hex) of the parameters, the configuration and the tokenizer.
+    layer_sizes
+        Number of neurons of every layer, in layer order.
+    site
+        Where the value of a neuron is read: ``act`` or ``post``.
+    policies
+        Every choice that changes the numbers: special tokens, packing, dtype, attention
+        implementation, tokens a batch, and so on. JSON scalars.
+    versions
+        Versions of the libraries in use. Only major.minor belongs to the identity.
+    """
+
+    model: str
+    architecture: str
+    weights: str
+    config: str
+    tokenizer: str
+    layer_sizes: tuple[int, ...]
+    site: Site
+    policies: dict[str, str | int | bool] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def layer_offsets(self) -> NDArray[np.int64]:
+        """Start of every layer on the flat neuron axis, and its end: shape (layer + 1,)."""
+        return np.array([0, *accumulate(self.layer_sizes)], dtype=np.int64)
+
+    @property
+    def neuron_count(self) -> int:
+        """Number of neurons over all layers."""
+        return sum(self.layer_sizes)
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that two captures must share to be added, as flat JSON-able values."""
+        minor = {
+            f"version of {name}": ".".join(version.split(".")[:2])
+            for name, version in self.versions.items()
+        }
+        return {
+            "architecture": self.architecture,
+            "weights": self.weights,
+            "configuration": self.config,
+            "tokenizer": self.tokenizer,
+            "layer sizes": list(self.layer_sizes),
+            "site": self.site,
+            **{f"policy {name}": value for name, value in self.policies.items()},
+            **minor,
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of ``identity``."""
+        text = json.dumps(self.identity(), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as JSON-able values."""
+        return asdict(self) | {"layer_sizes": list(self.layer_sizes)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Provenance:
+        """Return the record that ``to_json`` wrote."""
+        return cls(**(value | {"layer_sizes": tuple(value["layer_sizes"])}))
+
+
+@dataclass(frozen=True)
+class NeuronStatistics:
+    """Sums over the tokens of some text, per neuron. A commutative monoid under ``merge``.
+
+    Attributes
+    ----------
+    positive_count
+        Tokens at which the activation is positive, int64 (neuron,).
+    sum, sum_squares
+        Sum of the activation and of its square over the tokens, float64 (neuron,).
+    maximum
+        Largest activation, float32 (neuron,); minus infinity where no token was counted.
+    token_count, record_count
+        Tokens and records (sentences, documents) that were counted.
+    """
+
+    positive_count: NDArray[np.int64]
+    sum: NDArray[np.float64]
+    sum_squares: NDArray[np.float64]
+    maximum: NDArray[np.float32]
+    token_count: int
+    record_count: int
+
+    @classmethod
+    def zeros(cls, neuron_count: int) -> NeuronStatistics:
+        """Return the neutral element of ``merge``."""
+        return cls(
+            positive_count=np.zeros(neuron_count, dtype=np.int64),
+            sum=np.zeros(neuron_count),
+            sum_squares=np.zeros(neuron_count),
+            maximum=np.full(neuron_count, -np.inf, dtype=np.float32),
+            token_count=0,
+            record_count=0,
+        )
+
+    def merge(self, other: NeuronStatistics) -> NeuronStatistics:
+        """Return the statistics of both texts together."""
+        if self.positive_count.shape != other.positive_count.shape:
+            raise InvalidInputError(
+                f"statistics of {self.positive_count.size} neurons cannot be added to statistics "
+                f"of {other.positive_count.size} neurons"
+            )
+        return NeuronStatistics(
+            positive_count=self.positive_count + other.positive_count,
+            sum=self.sum + other.sum,
+            sum_squares=self.sum_squares + other.sum_squares,
+            maximum=np.maximum(self.maximum, other.maximum),
+            token_count=self.token_count + other.token_count,
+            record_count=self.record_count + other.record_count,
+        )
+
+    @property
+    def activation_probability(self) -> NDArray[np.float64]:
+        """``positive_count / token_count``, float64 (neuron,)."""
+        if self.token_count == 0:
+            raise InvalidInputError("no token was counted, so no probability is defined")
+        return self.positive_count / self.token_count
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """``sum / token_count``, float64 (neuron,)."""
+        if self.token_count == 0:
+            raise InvalidInputError("no token was counted, so no mean is defined")
+        return self.sum / self.token_count
+
+
+@dataclass(frozen=True)
+class ProbeBlock:
+    """Probe activations of some word pairs of one translation direction.
+
+    Attributes
+    ----------
+    words
+        The word pair of every sample, in sample order.
+    activations
+        One float32 (neuron, sample) array per layer: mean activation over the prompt's tokens.
+    considered
+        Number of word pairs that were looked at; ``len(words)`` of them passed the gold filter.
+    """
+
+    words: tuple[WordPair, ...]
+    activations: tuple[NDArray[np.float32], ...]
+    considered: int
+
+    @property
+    def sample_count(self) -> int:
+        """Number of samples."""
+        return len(self.words)

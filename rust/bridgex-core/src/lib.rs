@@ -1,0 +1,1 @@
+//! Bitsets, top-k selection and kernel dependence between sets of neurons.
