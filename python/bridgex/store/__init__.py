@@ -1,0 +1,31 @@
+"""The store: what lasts, on disk, written by many workers and killed at any instant.
+
+::
+
+    STORE/
+      zarr.json                                what the store is: a Zarr v3 group
+      parts/<part-id>.<attempt>/               Zarr groups, one per attempt, never overwritten
+        statistics: positive_count i64, sum f64, sum_squares f64, maximum f32: all (neuron,)
+        probes:     layer_<l> f32 (neuron, sample) for every layer
+        both:       record_digests u64 (record,)
+      commits/statistics/<language>/<part-id>.json
+      commits/probes/<source>-<target>/<part-id>.json
+
+A part exists when its marker below ``commits/`` does. Markers are created exclusively, after
+everything that they name is on the disk. This is the only room that imports zarr.
+"""
+
+from bridgex.store.info import LanguageInfo, ProbesInfo, StoreInfo
+from bridgex.store.probes import Probes
+from bridgex.store.snapshot import Snapshot
+from bridgex.store.store import Coverage, Store
+
+__all__ = [
+    "Coverage",
+    "LanguageInfo",
+    "Probes",
+    "ProbesInfo",
+    "Snapshot",
+    "Store",
+    "StoreInfo",
+]

@@ -1,0 +1,109 @@
+"""Checks of what is to be stored: nothing that contradicts itself gets in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bridgex.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bridgex.corpora import CorpusPart, WordPart
+    from bridgex.schema import NeuronStatistics, ProbeBlock, Provenance
+
+_DTYPES: dict[str, type[np.generic]] = {
+    "positive_count": np.int64,
+    "sum": np.float64,
+    "sum_squares": np.float64,
+    "maximum": np.float32,
+}
+
+
+def check_statistics(
+    part: CorpusPart, statistics: NeuronStatistics, provenance: Provenance
+) -> None:
+    """Refuse statistics that are not those of a part.
+
+    Raises
+    ------
+    InvalidInputError
+        If a shape, a dtype or a count is wrong, or a value is not finite.
+    """
+    if statistics.record_count != len(part.records):
+        raise InvalidInputError(
+            f"the part has {len(part.records)} records, its statistics have "
+            f"{statistics.record_count}"
+        )
+    for name, dtype in _DTYPES.items():
+        values = getattr(statistics, name)
+        _check_array(name, values, (provenance.neuron_count,), dtype)
+        if name != "maximum" or statistics.token_count > 0:
+            _check_finite(name, values, provenance.layer_offsets)
+    counts = statistics.positive_count
+    if counts.min(initial=0) < 0 or counts.max(initial=0) > statistics.token_count:
+        raise InvalidInputError(
+            f"positive counts lie between {counts.min()} and {counts.max()}, outside 0 to the "
+            f"number of tokens, {statistics.token_count}"
+        )
+
+
+def check_probes(part: WordPart, block: ProbeBlock, provenance: Provenance) -> None:
+    """Refuse probe activations that are not those of a part.
+
+    Raises
+    ------
+    InvalidInputError
+        If a shape, a dtype or a count is wrong, a value is not finite, or the words are not word
+        pairs of the part in its order.
+    """
+    if block.considered != len(part.records):
+        raise InvalidInputError(
+            f"the part has {len(part.records)} word pairs, {block.considered} were considered"
+        )
+    remaining = iter(part.records)
+    for word in block.words:
+        if word not in remaining:
+            raise InvalidInputError(
+                f"the sample {word.source!r} is not a word pair of the part, in its order, once"
+            )
+    sizes = provenance.layer_sizes
+    if len(block.activations) != len(sizes):
+        raise InvalidInputError(
+            f"expected activations of {len(sizes)} layers, got {len(block.activations)}"
+        )
+    for layer, (size, values) in enumerate(zip(sizes, block.activations, strict=True)):
+        name = f"activations of layer {layer}"
+        _check_array(name, values, (size, block.sample_count), np.float32)
+        if not np.isfinite(values).all():
+            neuron, sample = np.argwhere(~np.isfinite(values))[0]
+            raise InvalidInputError(
+                f"{name} hold {values[neuron, sample]} at neuron {neuron}, sample {sample} "
+                f"({block.words[sample].source!r})",
+                hint="Run the model in float32 or bfloat16: float16 overflows at 65,504.",
+            )
+
+
+def _check_array(
+    name: str, values: NDArray[Any], shape: tuple[int, ...], dtype: type[np.generic]
+) -> None:
+    if values.shape != shape or values.dtype != dtype:
+        raise InvalidInputError(
+            f"expected {name} as {np.dtype(dtype)} of shape {shape}, got {values.dtype} of shape "
+            f"{values.shape}"
+        )
+
+
+def _check_finite(name: str, values: NDArray[Any], offsets: NDArray[np.int64]) -> None:
+    finite = np.isfinite(values)
+    if finite.all():
+        return
+    neuron = int(np.argmin(finite))
+    layer = int(np.searchsorted(offsets, neuron, side="right")) - 1
+    raise InvalidInputError(
+        f"the statistic {name} is {values[neuron]} at neuron {neuron - offsets[layer]} of layer "
+        f"{layer}",
+        hint="Run the model in float32 or bfloat16: float16 overflows at 65,504.",
+    )

@@ -1,0 +1,126 @@
+"""Files that last: creation that one writer wins, flushing to the disk, checksums.
+
+Nothing here ever replaces a file. Locks are not used: network file systems may ignore them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import NamedTuple
+
+import google_crc32c
+
+from bridgex.store.layout import TEMPORARY_PREFIX
+
+_READ_BYTES = 1 << 20
+
+
+class StoredFile(NamedTuple):
+    """Size in bytes and CRC-32C of a file."""
+
+    size: int
+    crc32c: int
+
+
+def create_exclusively(path: Path, content: bytes) -> bool:
+    """Create a file with its whole content, durably, unless it exists.
+
+    Parameters
+    ----------
+    path
+        The file. Missing directories above it are created.
+    content
+        What it holds. Two writers must never write the same content.
+
+    Returns
+    -------
+    bool
+        Whether this call created the file.
+    """
+    make_directories(path.parent)
+    temporary = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}.tmp"
+    try:
+        _write(temporary, content)
+        won = _link(temporary, path) or path.read_bytes() == content
+    finally:
+        temporary.unlink(missing_ok=True)
+    if won:
+        sync_directory(path.parent)
+    return won
+
+
+def _link(temporary: Path, path: Path) -> bool:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError:
+        # A network file system may report failure after success: the link count tells.
+        if temporary.stat().st_nlink > 1:
+            return True
+        return _write_unlinked(path, temporary.read_bytes())
+    return True
+
+
+def _write_unlinked(path: Path, content: bytes) -> bool:
+    try:
+        _write(path, content)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def make_directories(path: Path) -> None:
+    """Create a directory and those above it, durably."""
+    missing = [path]
+    while not missing[-1].exists() and missing[-1] != missing[-1].parent:
+        missing.append(missing[-1].parent)
+    for directory in reversed(missing[:-1]):
+        directory.mkdir(exist_ok=True)
+        sync_directory(directory.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Flush the entries of a directory to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def seal(directory: Path) -> dict[str, StoredFile]:
+    """Flush everything below a directory to the disk.
+
+    Returns
+    -------
+    dict[str, StoredFile]
+        Size and checksum of every file, by its path relative to the directory.
+    """
+    files = {}
+    for root, _, names in os.walk(directory, topdown=False):
+        for name in names:
+            path = Path(root, name)
+            files[path.relative_to(directory).as_posix()] = _seal_file(path)
+        sync_directory(Path(root))
+    sync_directory(directory.parent)
+    return dict(sorted(files.items()))
+
+
+def _seal_file(path: Path) -> StoredFile:
+    size = checksum = 0
+    with path.open("rb") as file:
+        while block := file.read(_READ_BYTES):
+            checksum = google_crc32c.extend(checksum, block)
+            size += len(block)
+        os.fsync(file.fileno())
+    return StoredFile(size, checksum)

@@ -1,0 +1,150 @@
+"""Markers: the small files that make a part exist."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bridgex.errors import StoreError
+from bridgex.store.files import StoredFile
+from bridgex.store.layout import FORMAT_VERSION, MARKER_SUFFIX, TEMPORARY_PREFIX, part_directory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bridgex.store.layout import Kind
+
+_SERIES = {
+    "statistics": ("language", "corpus"),
+    "probes": ("source", "target", "gold"),
+}
+_COUNTED = {"statistics": "tokens", "probes": "samples"}
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What a committed part holds, and where.
+
+    Attributes
+    ----------
+    kind
+        ``statistics`` or ``probes``.
+    series
+        The growing list that the part is a piece of: (language, corpus), or (source, target,
+        gold policy).
+    records_before, records
+        Number of records (or word pairs) of the series before the part, and in it.
+    chain_before, chain_after
+        Chain digests at both ends.
+    counted
+        Tokens of a statistics part, samples of a probes part.
+    part, attempt, writer
+        The part's id, the attempt that won, and who wrote it.
+    files
+        Every file of the attempt, by its path relative to the attempt's directory.
+    """
+
+    kind: Kind
+    series: tuple[str, ...]
+    records_before: int
+    records: int
+    chain_before: str
+    chain_after: str
+    counted: int
+    part: str
+    attempt: str
+    writer: str
+    files: dict[str, StoredFile]
+
+    @property
+    def records_end(self) -> int:
+        """Number of records of the series up to the end of the part."""
+        return self.records_before + self.records
+
+    @property
+    def directory(self) -> str:
+        """Path of the attempt's directory, relative to the store."""
+        return part_directory(self.part, self.attempt)
+
+    @property
+    def size(self) -> int:
+        """Bytes in the files of the part."""
+        return sum(file.size for file in self.files.values())
+
+    def to_bytes(self) -> bytes:
+        """Return the marker as it is stored: JSON."""
+        value = {
+            "format": FORMAT_VERSION,
+            "kind": self.kind,
+            "place": {
+                **dict(zip(_SERIES[self.kind], self.series, strict=True)),
+                "records_before": self.records_before,
+                "chain_before": self.chain_before,
+            },
+            "records": self.records,
+            "chain_after": self.chain_after,
+            _COUNTED[self.kind]: self.counted,
+            "part": self.part,
+            "attempt": self.attempt,
+            "writer": self.writer,
+            "files": {
+                name: {"size": file.size, "crc32c": f"{file.crc32c:08x}"}
+                for name, file in self.files.items()
+            },
+        }
+        return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()
+
+    @classmethod
+    def read(cls, path: Path) -> Marker:
+        """Read a marker.
+
+        Raises
+        ------
+        StoreError
+            If it is not what ``to_bytes`` wrote, or of a newer format.
+        """
+        try:
+            return cls._from_json(json.loads(path.read_bytes()), path)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreError(
+                f"the marker {path} is damaged: {error!r}",
+                hint="Delete it and ingest the same text again: the part is then made anew.",
+            ) from error
+
+    @classmethod
+    def _from_json(cls, value: dict[str, Any], path: Path) -> Marker:
+        if value["format"] > FORMAT_VERSION:
+            raise StoreError(
+                f"{path} has format version {value['format']}; this bridgex reads versions up to "
+                f"{FORMAT_VERSION}",
+                hint="Install a newer bridgex.",
+            )
+        kind, place = value["kind"], value["place"]
+        return cls(
+            kind=kind,
+            series=tuple(place[name] for name in _SERIES[kind]),
+            records_before=place["records_before"],
+            records=value["records"],
+            chain_before=place["chain_before"],
+            chain_after=value["chain_after"],
+            counted=value[_COUNTED[kind]],
+            part=value["part"],
+            attempt=value["attempt"],
+            writer=value["writer"],
+            files={
+                name: StoredFile(file["size"], int(file["crc32c"], 16))
+                for name, file in value["files"].items()
+            },
+        )
+
+
+def marker_names(directory: Path) -> list[str]:
+    """List the markers in a directory, sorted; none if there is no such directory."""
+    if not directory.is_dir():
+        return []
+    return sorted(
+        path.name
+        for path in directory.iterdir()
+        if path.name.endswith(MARKER_SUFFIX) and not path.name.startswith(TEMPORARY_PREFIX)
+    )

@@ -1,0 +1,109 @@
+"""The probe activations of one pair, read row by row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bridgex.errors import InvalidInputError, NotFoundError
+from bridgex.store.arrays import read_array
+from bridgex.store.layout import layer_array
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from bridgex.schema import GoldFilter, Pair, WordPair
+
+
+@dataclass(frozen=True)
+class Probes:
+    """Probe activations of a translation direction: a (neuron, sample) matrix per layer.
+
+    Attributes
+    ----------
+    pair
+        Source and target language.
+    gold
+        Which word pairs are samples: ``keep``, those that the model translates right; ``off``,
+        all of them.
+    words
+        The word pair of every sample, in the order of the word list.
+    considered
+        Number of word pairs that were looked at.
+    layer_sizes
+        Number of neurons of every layer.
+    """
+
+    pair: Pair
+    gold: GoldFilter
+    words: tuple[WordPair, ...]
+    considered: int
+    layer_sizes: tuple[int, ...]
+    _blocks: tuple[Path, ...] = field(repr=False)
+
+    @property
+    def sample_count(self) -> int:
+        """Number of samples."""
+        return len(self.words)
+
+    def rows(self, layer: int, indices: ArrayLike) -> NDArray[np.float32]:
+        """Read the activations of some neurons of a layer.
+
+        Parameters
+        ----------
+        layer
+            Index of the layer.
+        indices
+            Indices of neurons within the layer, integer (row,), in any order.
+
+        Returns
+        -------
+        NDArray[np.float32]
+            Activations, (row, sample). Only the rows asked for are read where the store's arrays
+            can be memory-mapped.
+
+        Raises
+        ------
+        NotFoundError
+            If the model has no such layer.
+        InvalidInputError
+            If an index is not that of a neuron of the layer.
+        StoreError
+            If a file of the store is missing or has another size than it should.
+        """
+        chosen = self._check(layer, np.asarray(indices))
+        result = np.empty((chosen.size, self.sample_count), dtype=np.float32)
+        start = 0
+        for block in self._blocks:
+            values = read_array(block / layer_array(layer))
+            end = start + values.shape[1]
+            result[:, start:end] = values[chosen]
+            start = end
+        return result
+
+    def layer(self, layer: int) -> NDArray[np.float32]:
+        """Read the activations of all neurons of a layer, float32 (neuron, sample)."""
+        self._check(layer, np.arange(0))
+        return self.rows(layer, np.arange(self.layer_sizes[layer]))
+
+    def _check(self, layer: int, indices: NDArray[np.generic]) -> NDArray[np.intp]:
+        if not 0 <= layer < len(self.layer_sizes):
+            raise NotFoundError(
+                f"there is no layer {layer}: the model has layers 0 to {len(self.layer_sizes) - 1}"
+            )
+        if indices.ndim != 1 or (indices.size and indices.dtype.kind not in "iu"):
+            raise InvalidInputError(
+                "expected neuron indices as integers of shape (row,), got "
+                f"{indices.dtype} of shape {indices.shape}"
+            )
+        size = self.layer_sizes[layer]
+        outside = (indices < 0) | (indices >= size)  # type: ignore[operator]  # integers: checked
+        if outside.any():
+            raise InvalidInputError(
+                f"neuron {indices[outside][0]} is not in layer {layer}, which has {size} neurons"
+            )
+        return indices.astype(np.intp)

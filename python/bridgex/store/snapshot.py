@@ -1,0 +1,191 @@
+"""Reading a store: a view of what was committed when it was taken."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+from bridgex.errors import NotFoundError, StoreError
+from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
+from bridgex.store.arrays import read_array, read_attributes
+from bridgex.store.layout import COMMITS, DIGESTS_ARRAY, language_commits, pair_commits
+from bridgex.store.markers import Marker, marker_names
+from bridgex.store.places import effective
+from bridgex.store.probes import Probes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bridgex.schema import Provenance
+
+
+class Snapshot:
+    """What a store held when the snapshot was taken; later commits do not show.
+
+    Languages and pairs are named by normalised codes.
+    """
+
+    def __init__(self, root: Path, provenance: Provenance) -> None:
+        self._root = root
+        self._provenance = provenance
+        self._names = {
+            directory.relative_to(root).as_posix(): names
+            for kind in ("statistics", "probes")
+            if (root / COMMITS / kind).is_dir()
+            for directory in sorted((root / COMMITS / kind).iterdir())
+            if (names := marker_names(directory))
+        }
+        self._markers: dict[str, list[Marker]] = {}
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where the activations come from."""
+        return self._provenance
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages that have statistics, sorted."""
+        found = (name.split("/") for name in self._names)
+        return tuple(sorted(name for _, kind, name in found if kind == "statistics"))
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """The pairs that have probes, sorted."""
+        return tuple(
+            sorted(
+                {
+                    Pair(marker.series[0], marker.series[1])
+                    for name in self._names
+                    if name.split("/")[1] == "probes"
+                    for marker in self.markers(name)
+                }
+            )
+        )
+
+    def markers(self, commits: str) -> list[Marker]:
+        """Return the parts that count, of those committed in a directory, in part-id order."""
+        if commits not in self._markers:
+            read = [
+                Marker.read(self._root / commits / name) for name in self._names.get(commits, [])
+            ]
+            self._markers[commits] = effective(read, self.read_digests)
+        return self._markers[commits]
+
+    def read_digests(self, marker: Marker) -> NDArray[np.uint64]:
+        """Read the record digests of a part, uint64 (record,)."""
+        return read_array(self._root / marker.directory / DIGESTS_ARRAY)
+
+    def statistics(self, language: str, corpus: str | None = None) -> NeuronStatistics:
+        """Add up the statistics of a language.
+
+        Parameters
+        ----------
+        language
+            Code of the language.
+        corpus
+            Name of one corpus of the language; all of them by default.
+
+        Returns
+        -------
+        NeuronStatistics
+            The sum over the parts in part-id order: the same bits, whatever the order in which
+            the parts were committed.
+
+        Raises
+        ------
+        NotFoundError
+            If there are no statistics of the language or corpus.
+        StoreError
+            If a file of the store is missing or has another size than it should.
+        """
+        markers = self.markers(language_commits(language))
+        if not markers:
+            raise _absent(f"statistics of {language}", "languages", self.languages)
+        chosen = [marker for marker in markers if corpus in (None, marker.series[1])]
+        if not chosen:
+            names = sorted({marker.series[1] for marker in markers})
+            raise _absent(f"corpus {corpus!r} of {language}", "corpora", names)
+        total = NeuronStatistics.zeros(self._provenance.neuron_count)
+        for marker in chosen:
+            total = total.merge(self._part_statistics(marker))
+        return total
+
+    def _part_statistics(self, marker: Marker) -> NeuronStatistics:
+        directory = self._root / marker.directory
+        return NeuronStatistics(
+            positive_count=read_array(directory / "positive_count"),
+            sum=read_array(directory / "sum"),
+            sum_squares=read_array(directory / "sum_squares"),
+            maximum=read_array(directory / "maximum"),
+            token_count=marker.counted,
+            record_count=marker.records,
+        )
+
+    def probes(self, pair: Pair, gold: GoldFilter | None = None) -> Probes:
+        """Open the probe activations of a pair.
+
+        Parameters
+        ----------
+        pair
+            Source and target language.
+        gold
+            Which probes; by default those with the gold filter (``keep``), and those without
+            (``off``) where there are no others.
+
+        Raises
+        ------
+        NotFoundError
+            If there are no such probes.
+        StoreError
+            If a file of the store is missing.
+        """
+        markers = self.markers(pair_commits(pair))
+        if not markers:
+            raise _absent(f"probes of {pair}", "pairs", [str(pair) for pair in self.pairs])
+        policies: list[GoldFilter] = [
+            policy
+            for policy in get_args(GoldFilter)
+            if any(marker.series[2] == policy for marker in markers)
+        ]
+        if gold is None:
+            gold = policies[0]
+        elif gold not in policies:
+            raise _absent(f"probes of {pair} with gold filter {gold}", "policies", policies)
+        chosen = [marker for marker in markers if marker.series[2] == gold]
+        return self._open_probes(pair, gold, chosen)
+
+    def _open_probes(self, pair: Pair, gold: GoldFilter, markers: list[Marker]) -> Probes:
+        markers = sorted(markers, key=lambda marker: marker.records_before)
+        directories = [self._root / marker.directory for marker in markers]
+        words = [
+            WordPair(source, tuple(targets))
+            for directory in directories
+            for source, targets in read_attributes(directory)["words"]
+        ]
+        if len(words) != sum(marker.counted for marker in markers):
+            raise StoreError(f"the parts of the probes of {pair} contradict their markers")
+        return Probes(
+            pair=pair,
+            gold=gold,
+            words=tuple(words),
+            considered=sum(marker.records for marker in markers),
+            layer_sizes=self._provenance.layer_sizes,
+            _blocks=tuple(
+                directory
+                for directory, marker in zip(directories, markers, strict=True)
+                if marker.counted
+            ),
+        )
+
+
+def _absent(what: str, kinds: str, there: Sequence[str]) -> NotFoundError:
+    if not there:
+        return NotFoundError(
+            f"the store has no {what}: it has no {kinds} yet", hint="Ingest them first."
+        )
+    return NotFoundError(
+        f"the store has no {what}", hint=f"It has these {kinds}: {', '.join(there)}."
+    )

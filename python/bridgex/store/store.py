@@ -1,0 +1,326 @@
+"""A store on a local path: creation, identity, and the writing of parts."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bridgex.corpora import PART_BYTES, PROBE_BLOCK
+from bridgex.errors import StoreError
+from bridgex.store.candidate import Candidate, probes_candidate, statistics_candidate
+from bridgex.store.checks import check_probes, check_statistics
+from bridgex.store.committed import Committed
+from bridgex.store.info import StoreInfo, bytes_below, language_info, pair_info
+from bridgex.store.layout import DIGESTS_ARRAY, FORMAT_VERSION, STATISTICS_ARRAYS, layer_array
+from bridgex.store.root import Root, check_identity, create_root, local_path, read_root
+from bridgex.store.snapshot import Snapshot
+from bridgex.store.writer import commit, new_attempt
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from bridgex.corpora import CorpusPart, WordPart
+    from bridgex.schema import GoldFilter, NeuronStatistics, ProbeBlock, Provenance
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of a text or word list a store holds.
+
+    Attributes
+    ----------
+    parts, missing_parts
+        Parts of the text, and those that the store does not hold in full.
+    records, missing_records
+        Records in all parts, and in the missing ones.
+    """
+
+    parts: int
+    missing_parts: int
+    records: int
+    missing_records: int
+
+
+class Store:
+    """Statistics and probes of one model, in a directory. Many processes may write at once.
+
+    Make one with ``create``, ``open`` or ``open_or_create``.
+    """
+
+    def __init__(self, path: Path, root: Root) -> None:
+        self._path = path
+        self._root = root
+        self._fingerprint = root.provenance.fingerprint
+        self._writer = secrets.token_hex(8)
+        self._committed = Committed(path)
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        provenance: Provenance,
+        *,
+        part_bytes: int = PART_BYTES,
+        probe_block: int = PROBE_BLOCK,
+    ) -> Store:
+        """Create a store.
+
+        Parameters
+        ----------
+        path
+            A directory that is empty or does not exist.
+        provenance
+            Where all activations in the store come from.
+        part_bytes, probe_block
+            Size of the parts that corpora and word lists are split into.
+
+        Raises
+        ------
+        StoreError
+            If there is something at the path already.
+        """
+        directory = local_path(path)
+        if not create_root(directory, Root(provenance, part_bytes, probe_block)):
+            raise StoreError(
+                f"there is a store at {directory} already",
+                hint="Choose another path, or add to the store that is there.",
+            )
+        return cls.open(directory)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Store:
+        """Open a store.
+
+        Raises
+        ------
+        NotFoundError
+            If there is nothing at the path.
+        StoreError
+            If there is no store, a damaged one, or one of a newer format.
+        """
+        directory = local_path(path)
+        return cls(directory, read_root(directory))
+
+    @classmethod
+    def open_or_create(
+        cls,
+        path: str | os.PathLike[str],
+        provenance: Provenance,
+        *,
+        part_bytes: int = PART_BYTES,
+        probe_block: int = PROBE_BLOCK,
+    ) -> Store:
+        """Open a store to add to it, creating it where there is none.
+
+        Several processes may do so at once. ``part_bytes`` and ``probe_block`` apply to a new
+        store only; read the ones in force from the store.
+
+        Raises
+        ------
+        ProvenanceError
+            If the store was made by another model, tokenizer, site or policy; the message shows
+            what differs, with both values.
+        StoreError
+            If there is something else at the path.
+        """
+        directory = local_path(path)
+        create_root(directory, Root(provenance, part_bytes, probe_block))
+        store = cls.open(directory)
+        check_identity(directory, store.provenance, provenance)
+        return store
+
+    @property
+    def path(self) -> Path:
+        """The directory of the store."""
+        return self._path
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where the activations come from."""
+        return self._root.provenance
+
+    @property
+    def part_bytes(self) -> int:
+        """UTF-8 bytes of text in a part of a corpus."""
+        return self._root.part_bytes
+
+    @property
+    def probe_block(self) -> int:
+        """Word pairs in a part of a word list."""
+        return self._root.probe_block
+
+    def snapshot(self) -> Snapshot:
+        """Return a view of what is committed now."""
+        return Snapshot(self._path, self.provenance)
+
+    def has_statistics(self, part: CorpusPart) -> bool:
+        """Say whether all records of a part are stored. Raises as ``add_statistics``."""
+        return self._covers(self._of_corpus(part))
+
+    def missing_parts(self, parts: Iterable[CorpusPart]) -> Iterator[CorpusPart]:
+        """Yield the parts of a corpus that are not stored. Raises as ``add_statistics``.
+
+        What other workers commit while the parts are consumed is left out too.
+        """
+        return self._missing((part, self._of_corpus(part)) for part in parts)
+
+    def coverage(self, parts: Iterable[CorpusPart]) -> Coverage:
+        """Compare a whole corpus with what is stored, before anything is computed.
+
+        Raises
+        ------
+        InvalidInputError
+            If a record differs from the stored one at its position.
+        """
+        return self._coverage((part, self._of_corpus(part)) for part in parts)
+
+    def add_statistics(self, part: CorpusPart, statistics: NeuronStatistics) -> bool:
+        """Store the statistics of a part, once.
+
+        Parameters
+        ----------
+        part
+            A part of a corpus.
+        statistics
+            Sums over its tokens.
+
+        Returns
+        -------
+        bool
+            False if the part's records were stored already, or another worker was faster.
+
+        Raises
+        ------
+        InvalidInputError
+            If the statistics do not belong to the part and the model, or a record of the corpus
+            differs from the stored one at its position.
+        StoreError
+            If the part cannot be written.
+        """
+        check_statistics(part, statistics, self.provenance)
+        arrays = {name: getattr(statistics, name) for name in STATISTICS_ARRAYS}
+        return self._add(self._of_corpus(part), statistics.token_count, arrays, {})
+
+    def has_probes(self, part: WordPart, gold: GoldFilter) -> bool:
+        """Say whether all word pairs of a part were looked at. Raises as ``add_probes``."""
+        return self._covers(self._of_words(part, gold))
+
+    def missing_probes(self, parts: Iterable[WordPart], gold: GoldFilter) -> Iterator[WordPart]:
+        """Yield the parts of a word list that are not stored. Raises as ``add_probes``."""
+        return self._missing((part, self._of_words(part, gold)) for part in parts)
+
+    def probe_coverage(self, parts: Iterable[WordPart], gold: GoldFilter) -> Coverage:
+        """Compare a whole word list with what is stored, before anything is computed.
+
+        Raises
+        ------
+        InvalidInputError
+            If a word pair differs from the stored one at its position.
+        """
+        return self._coverage((part, self._of_words(part, gold)) for part in parts)
+
+    def add_probes(self, part: WordPart, block: ProbeBlock, gold: GoldFilter) -> bool:
+        """Store the probe activations of a part of a word list, once.
+
+        Parameters
+        ----------
+        part
+            A part of a pair's word list.
+        block
+            Activations of its word pairs, or of those that passed the gold filter.
+        gold
+            The gold filter: probes with (``keep``) and without (``off``) are kept apart.
+
+        Returns
+        -------
+        bool
+            False if the part's word pairs were stored already, or another worker was faster.
+
+        Raises
+        ------
+        InvalidInputError
+            If the activations do not belong to the part and the model, or a word pair of the
+            list differs from the stored one at its position.
+        StoreError
+            If the part cannot be written.
+        """
+        check_probes(part, block, self.provenance)
+        arrays = {
+            layer_array(layer): values
+            for layer, values in enumerate(block.activations)
+            if values.size
+        }
+        words = [[word.source, list(word.targets)] for word in block.words]
+        attributes = {"words": words, "considered": block.considered}
+        return self._add(self._of_words(part, gold), block.sample_count, arrays, attributes)
+
+    def info(self) -> StoreInfo:
+        """Summarise what is in the store."""
+        snapshot = self.snapshot()
+        return StoreInfo(
+            path=str(self._path),
+            format_version=FORMAT_VERSION,
+            provenance=self.provenance,
+            part_bytes=self.part_bytes,
+            probe_block=self.probe_block,
+            languages=tuple(language_info(snapshot, language) for language in snapshot.languages),
+            probes=tuple(info for pair in snapshot.pairs for info in pair_info(snapshot, pair)),
+            bytes_on_disk=bytes_below(self._path),
+        )
+
+    def _of_corpus(self, part: CorpusPart) -> Candidate:
+        return statistics_candidate(part, self._fingerprint)
+
+    def _of_words(self, part: WordPart, gold: GoldFilter) -> Candidate:
+        return probes_candidate(part, gold, self._fingerprint)
+
+    def _covers(self, candidate: Candidate) -> bool:
+        self._committed.refresh(candidate.commits)
+        return self._committed.covers(candidate)
+
+    def _missing(self, parts: Iterable[tuple[Part, Candidate]]) -> Iterator[Part]:
+        refreshed = set()
+        for part, candidate in parts:
+            if candidate.commits not in refreshed:
+                self._committed.refresh(candidate.commits)
+                refreshed.add(candidate.commits)
+            if not self._committed.covers(candidate):
+                yield part
+
+    def _coverage(self, parts: Iterable[tuple[Part, Candidate]]) -> Coverage:
+        seen = [0, 0]
+
+        def counted() -> Iterator[tuple[int, Candidate]]:
+            for _, candidate in parts:
+                size = len(candidate.span.digests)
+                seen[0] += 1
+                seen[1] += size
+                yield size, candidate
+
+        missing = list(self._missing(counted()))
+        return Coverage(seen[0], len(missing), seen[1], sum(missing))
+
+    def _add(
+        self,
+        candidate: Candidate,
+        counted: int,
+        arrays: dict[str, NDArray[Any]],
+        attributes: dict[str, Any],
+    ) -> bool:
+        if self._covers(candidate):
+            return False
+        marker = candidate.marker(counted=counted, attempt=new_attempt(), writer=self._writer)
+        return commit(
+            self._path,
+            marker,
+            self._path / candidate.commits,
+            arrays={**arrays, DIGESTS_ARRAY: candidate.span.digests},
+            attributes={"kind": candidate.kind, **attributes},
+        )
