@@ -1,0 +1,494 @@
+"""Arrays to arrays: the only door to the compiled core, and the one home of shape errors.
+
+Rows of an activation matrix are neurons and columns are samples. A set of neurons is a bitset:
+neuron ``n`` is bit ``n % 64`` (counted from the least significant) of word ``n // 64``, and the
+bits past the last neuron are zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from bridgex.analysis import _thin as _native
+from bridgex.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    Rows = NDArray[np.float32] | NDArray[np.float64]
+
+Estimator = Literal["unbiased", "biased", "reference", "linear"]
+Normalize = Literal["cka", "none"]
+Bandwidth = Literal["neuron", "layer", "reference"] | float
+Precision = Literal["f32", "f64"]
+
+
+class Reason(IntEnum):
+    """Why a layer has no score for a candidate."""
+
+    ESTIMABLE = 0
+    """It has one."""
+    NO_PAIR_NEURONS = 1
+    """The pair's set is empty."""
+    NO_BRIDGE_NEURONS = 2
+    """The candidate's set is empty."""
+    PAIR_LEFT_OUT = 3
+    """No neuron of the pair's set can be estimated."""
+    BRIDGE_LEFT_OUT = 4
+    """No neuron of the candidate's set can be estimated."""
+    NO_BANDWIDTH = 5
+    """The rows have no positive distance from each other, so no kernel width is defined."""
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """Dependence between two sets of neurons.
+
+    Attributes
+    ----------
+    layer_score
+        (mean of ``row_max`` + mean of ``column_max``) / 2 over the rows that can be estimated;
+        NaN where there is none in one of the sets.
+    row_max, column_max
+        Best match of every row of ``x``, float64 (n1,), and of ``y``, float64 (n2,); NaN for rows
+        that are left out.
+    matrix
+        Dependence of every row of ``x`` on every row of ``y``, float64 (n1, n2), if asked for.
+    rank
+        Largest number of features per neuron in use; 0 where the kernels themselves were used.
+    error_bound
+        Largest error that the low-rank features make in any entry, hence in the layer score.
+        Rounding of the products comes on top: about 1e-7 of the largest entry in ``f32``.
+    bandwidth_x, bandwidth_y
+        Kernel width of every row in units of its standard deviation, float64 (n1,) and (n2,);
+        NaN where it has none.
+    constant_rows
+        Rows with one value only, in both sets: they score 0.
+    left_out
+        Rows that cannot be estimated, in both sets: their own term is not positive.
+    """
+
+    layer_score: float
+    row_max: NDArray[np.float64]
+    column_max: NDArray[np.float64]
+    matrix: NDArray[np.float64] | None
+    rank: int
+    error_bound: float
+    bandwidth_x: NDArray[np.float64]
+    bandwidth_y: NDArray[np.float64]
+    constant_rows: int
+    left_out: int
+
+
+@dataclass(frozen=True)
+class SpectrumScores:
+    """Layer scores of one pair for many candidates.
+
+    Attributes
+    ----------
+    score
+        Layer score, float64 (layer, bridge); NaN where not estimable.
+    reason
+        ``Reason`` codes, uint8 (layer, bridge).
+    rank
+        Largest number of features per neuron in use, int64 (layer,); 0: exact kernels.
+    error_bound
+        Largest error that the low-rank features make in a layer's scores, float64 (layer,).
+    constant_rows, left_out
+        Rows of the pair and of the candidate together that hold one value only and score 0, and
+        that cannot be estimated, int64 (layer, bridge).
+    """
+
+    score: NDArray[np.float64]
+    reason: NDArray[np.uint8]
+    rank: NDArray[np.int64]
+    error_bound: NDArray[np.float64]
+    constant_rows: NDArray[np.int64]
+    left_out: NDArray[np.int64]
+
+
+def top_k(values: ArrayLike, k: int, tie_break: ArrayLike | None = None) -> NDArray[np.uint64]:
+    """Return the set of the k largest values as a bitset with exactly k bits.
+
+    Of equal values the one with the larger ``tie_break`` comes first, then the lower index.
+
+    Parameters
+    ----------
+    values
+        One number per neuron, (neuron,); minus infinity is allowed, NaN is not.
+    k
+        Size of the set, 0 to the number of neurons.
+    tie_break
+        A second number per neuron, (neuron,).
+
+    Returns
+    -------
+    NDArray
+        uint64 (ceil(neuron / 64),).
+
+    Raises
+    ------
+    InvalidInputError
+        When a value is NaN, ``k`` is out of range, or the shapes differ.
+
+    Notes
+    -----
+    Linear in the number of neurons; 8 bytes of memory a neuron.
+
+    Examples
+    --------
+    >>> unpack(top_k([0.5, 1.0, 0.5, 1.0], 3), 4)
+    array([0, 1, 3])
+    """
+    first = _vector(values, "values")
+    second = None if tie_break is None else _vector(tie_break, "tie_break")
+    if second is not None and second.shape != first.shape:
+        raise InvalidInputError(
+            f"tie_break must have one number per value: {first.size} are expected, "
+            f"{second.size} came"
+        )
+    if not 0 <= k <= first.size:
+        raise InvalidInputError(f"k must be between 0 and the {first.size} values, not {k}")
+    return _native.top_k(first, k, tie_break=second)
+
+
+def unpack(bitset: NDArray[np.uint64], n: int) -> NDArray[np.int64]:
+    """Return the neurons in a bitset, ascending, int64 (size of the set,).
+
+    Parameters
+    ----------
+    bitset
+        uint64 (ceil(n / 64),).
+    n
+        Number of neurons.
+
+    Raises
+    ------
+    InvalidInputError
+        When the bitset has another length, or a bit past the last neuron is set.
+
+    Examples
+    --------
+    >>> unpack(np.array([5], dtype=np.uint64), 3)
+    array([0, 2])
+    """
+    words = -(-n // 64)
+    if bitset.dtype != np.uint64 or bitset.shape != (words,):
+        raise InvalidInputError(
+            f"a bitset of {n} neurons is uint64 with shape ({words},), not {bitset.dtype} with "
+            f"shape {bitset.shape}"
+        )
+    bits = np.unpackbits(bitset.astype("<u8", copy=False).view(np.uint8), bitorder="little")
+    members = np.flatnonzero(bits).astype(np.int64, copy=False)
+    if members.size and members[-1] >= n:
+        raise InvalidInputError(f"the bitset holds neuron {members[-1]}, but there are only {n}")
+    return members
+
+
+def overlap_counts(
+    bitsets: NDArray[np.uint64], layer_offsets: ArrayLike | None = None
+) -> NDArray[np.uint64]:
+    """Return the sizes of the intersections of all pairs of sets.
+
+    Parameters
+    ----------
+    bitsets
+        uint64 (language, ceil(neuron / 64)).
+    layer_offsets
+        Start of every layer on the neuron axis, and its end, (layer + 1,). Layers need not begin
+        at a word.
+
+    Returns
+    -------
+    NDArray
+        uint64 (language, language), or (layer, language, language) where offsets are given. The
+        diagonal holds the sizes of the sets.
+
+    Raises
+    ------
+    InvalidInputError
+        When an array has the wrong shape or dtype, or the offsets fall or leave the bitsets.
+
+    Notes
+    -----
+    languages² · neurons / 128 word operations, over all cores; no memory but the result.
+
+    Examples
+    --------
+    >>> overlap_counts(np.array([[0b0111], [0b1110]], dtype=np.uint64))
+    array([[3, 2],
+           [2, 3]], dtype=uint64)
+    >>> overlap_counts(np.array([[0b0111], [0b1110]], dtype=np.uint64), [0, 2, 4])[0]
+    array([[2, 1],
+           [1, 1]], dtype=uint64)
+    """
+    bitsets = np.asarray(bitsets)
+    if bitsets.dtype != np.uint64 or bitsets.ndim != 2:
+        raise InvalidInputError(
+            "bitsets must be uint64 with shape (language, word), not "
+            f"{bitsets.dtype} with shape {bitsets.shape}"
+        )
+    bits = bitsets.shape[1] * 64
+    offsets = _offsets([0, bits] if layer_offsets is None else layer_offsets, bits)
+    counts = _native.overlap_counts(np.ascontiguousarray(bitsets), offsets)
+    return counts[0] if layer_offsets is None else counts
+
+
+def dependence(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    estimator: Estimator = "unbiased",
+    normalize: Normalize = "cka",
+    bandwidth: Bandwidth = "neuron",
+    tol: float = 1e-3,
+    dtype: Precision = "f32",
+    threads: int | None = None,
+    matrix: bool = False,
+) -> Dependence:
+    r"""Measure how strongly two sets of neurons depend on each other over the same samples.
+
+    Every row is standardised (ddof = 1) and gets a Gaussian kernel over the samples,
+    K[a, b] = exp(-(x_a - x_b)² / (2 σ²)). With H = I - 1 1ᵀ / S and s = tr(K H L H):
+
+    ``unbiased``
+        [s - S/(S-2) dᵀe + (Σd)(Σe) / ((S-1)(S-2))] / (S (S-3)), where d = diag(H K H) and
+        e = diag(H L H). May be negative and is never clamped.
+    ``biased``
+        s / (S-1)².
+    ``reference``
+        tr(K H L), what the published scripts compute. It is not HSIC.
+    ``linear``
+        The squared correlation, without any kernel: the honest baseline.
+
+    Parameters
+    ----------
+    x, y
+        Activations, (n1, sample) and (n2, sample); float32 and float64 are taken as they are.
+    estimator
+        See above.
+    normalize
+        ``cka`` divides by the square root of the product of both rows' own terms (with
+        ``unbiased``: debiased CKA); ``none`` leaves the estimator as it is.
+    bandwidth
+        Kernel width σ in units of a row's standard deviation. ``neuron``: the median difference
+        between the samples of that row (where that is zero, the median of the differences that
+        are not). ``layer``: the median distance between rows of both sets, which makes the score
+        squared correlation. ``reference``: the published rule, the lower median of the distances
+        within both sets plus 1e-6, with 1e-6 added to every standard deviation. Or a number.
+    tol
+        Largest error of an entry that low-rank features may make, on the scale of ``cka``.
+        0 computes with the kernels themselves.
+    dtype
+        Precision of the products. Kernels and features are always computed in float64.
+    threads
+        Worker threads; by default ``BRIDGEX_NUM_THREADS``, or all cores. The result does not
+        depend on it.
+    matrix
+        Whether to keep all n1 × n2 entries.
+
+    Returns
+    -------
+    Dependence
+
+    Raises
+    ------
+    InvalidInputError
+        When a shape is wrong, a set is empty, a value is NaN or infinite, there are fewer than 4
+        samples for ``unbiased`` (2 otherwise), or no bandwidth is defined.
+
+    Notes
+    -----
+    HKH = ΦΦᵀ + E with E positive semidefinite: Φ from a pivoted Cholesky factorisation or from a
+    Taylor series, rotated to the r leading directions, so that s = ‖ΦᵀΨ‖² up to
+    λ₁(HLH) tr(E_x) + λ₁(HKH) tr(E_y). r is chosen per neuron so that ``tol`` holds; kernels are
+    used where r would exceed √(S/2). Cost: 2 n1 n2 r² S operations and (n1 + n2) (r + 3) S numbers
+    of memory; nothing proportional to n1 n2 unless ``matrix``.
+
+    References
+    ----------
+    Gretton et al. 2005, "Measuring statistical dependence with Hilbert-Schmidt norms".
+    Song et al. 2012, "Feature selection via dependence maximization", eq. 5.
+    Nguyen et al. 2021, "Do wide and deep networks learn the same things?" (debiased CKA).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=(3, 200))
+    >>> result = dependence(x, x[:2] ** 2)
+    >>> [int(row) for row in np.argsort(result.row_max)]
+    [2, 0, 1]
+    """
+    first, second = _rows(x, "x"), _rows(y, "y")
+    if first.shape[1] != second.shape[1]:
+        raise InvalidInputError(
+            f"x and y must have the same samples: x has {first.shape[1]}, y has {second.shape[1]}"
+        )
+    return Dependence(
+        *_native.dependence(
+            first,
+            second,
+            estimator=estimator,
+            normalize=normalize,
+            bandwidth=_bandwidth(bandwidth),
+            tol=tol,
+            dtype=dtype,
+            threads=threads,
+            matrix=matrix,
+        )
+    )
+
+
+def spectrum_scores(
+    pair_rows: Sequence[ArrayLike],
+    bridge_rows: Sequence[ArrayLike],
+    members: Sequence[Sequence[ArrayLike]],
+    *,
+    estimator: Estimator = "unbiased",
+    normalize: Normalize = "cka",
+    bandwidth: Bandwidth = "neuron",
+    tol: float = 1e-3,
+    threads: int | None = None,
+) -> SpectrumScores:
+    """Score every candidate in every layer: the layer scores of ``dependence``, all at once.
+
+    A layer is multiplied once against the union of all candidates' neurons; the candidates are
+    told apart afterwards. With the ``layer`` bandwidth the median is taken over the pair's rows
+    and the union's, so that it is the same for every candidate; with ``reference`` every
+    candidate has its own, and its own product.
+
+    Parameters
+    ----------
+    pair_rows
+        Per layer the activations of the pair's neurons, (n1, sample).
+    bridge_rows
+        Per layer the activations of the neurons that any candidate has, (union, sample).
+    members
+        Per layer and candidate the rows of the layer's ``bridge_rows`` that are the candidate's,
+        each at most once.
+    estimator, normalize, bandwidth, tol, threads
+        See ``dependence``.
+
+    Returns
+    -------
+    SpectrumScores
+
+    Raises
+    ------
+    InvalidInputError
+        When shapes do not agree, a value is NaN or infinite, a member is repeated or does not
+        exist, or there are too few samples for the estimator.
+
+    Notes
+    -----
+    Cost: 2 n1 union r² S operations a layer. As many layers as there are threads are in memory at
+    a time.
+    """
+    if not len(pair_rows) == len(bridge_rows) == len(members):
+        raise InvalidInputError(
+            "pair_rows, bridge_rows and members must have one entry per layer, but have "
+            f"{len(pair_rows)}, {len(bridge_rows)} and {len(members)}"
+        )
+    first = [_rows(rows, f"pair_rows[{layer}]") for layer, rows in enumerate(pair_rows)]
+    second = [_rows(rows, f"bridge_rows[{layer}]") for layer, rows in enumerate(bridge_rows)]
+    _check_samples(first, second)
+    return SpectrumScores(
+        *_native.spectrum_scores(
+            first,
+            second,
+            _members(members, second),
+            estimator=estimator,
+            normalize=normalize,
+            bandwidth=_bandwidth(bandwidth),
+            tol=tol,
+            threads=threads,
+        )
+    )
+
+
+def _vector(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Return a contiguous float64 vector."""
+    array = np.asarray(values)
+    if array.ndim != 1 or array.dtype.kind not in "fiu":
+        raise InvalidInputError(
+            f"{name} must be a vector of real numbers, not {array.dtype} with shape {array.shape}"
+        )
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def _rows(values: ArrayLike, name: str) -> Rows:
+    """Return a contiguous matrix of float32 or float64."""
+    array = np.asarray(values)
+    if array.ndim != 2 or array.dtype.kind not in "fiu":
+        raise InvalidInputError(
+            f"{name} must hold real numbers with shape (neuron, sample), not {array.dtype} with "
+            f"shape {array.shape}"
+        )
+    single = array.dtype in (np.float16, np.float32)
+    return np.ascontiguousarray(array, dtype=np.float32 if single else np.float64)
+
+
+def _offsets(values: ArrayLike, bits: int) -> NDArray[np.int64]:
+    """Return layer offsets that rise from 0 or more to at most the number of bits."""
+    offsets = np.asarray(values)
+    if offsets.ndim != 1 or offsets.size < 2 or offsets.dtype.kind not in "iu":
+        raise InvalidInputError(
+            "layer_offsets must hold at least two whole numbers, not "
+            f"{offsets.dtype} with shape {offsets.shape}"
+        )
+    if offsets[0] < 0 or offsets[-1] > bits or np.any(offsets[1:] < offsets[:-1]):
+        raise InvalidInputError(
+            f"layer_offsets must rise within the {bits} bits of the bitsets, not "
+            f"{offsets.tolist()}"
+        )
+    return offsets.astype(np.int64)
+
+
+def _bandwidth(bandwidth: Bandwidth) -> str | float:
+    return bandwidth if isinstance(bandwidth, str) else float(bandwidth)
+
+
+def _check_samples(first: list[Rows], second: list[Rows]) -> None:
+    counts = {rows.shape[1] for rows in (*first, *second)}
+    if len(counts) > 1:
+        raise InvalidInputError(
+            f"all layers must have the same samples, but have {sorted(counts)} of them"
+        )
+
+
+def _members(
+    members: Sequence[Sequence[ArrayLike]], rows: list[Rows]
+) -> list[list[NDArray[np.int64]]]:
+    """Return the members as int64 vectors, after checking that they name rows, each once."""
+    candidates = {len(layer) for layer in members}
+    if len(candidates) > 1:
+        raise InvalidInputError(
+            f"members must have the same candidates in every layer, but have {sorted(candidates)}"
+        )
+    return [
+        [_indices(one, len(rows[layer]), f"members[{layer}][{c}]") for c, one in enumerate(layers)]
+        for layer, layers in enumerate(members)
+    ]
+
+
+def _indices(values: ArrayLike, count: int, name: str) -> NDArray[np.int64]:
+    array = np.asarray(values)
+    if array.size == 0:
+        return np.empty(0, dtype=np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise InvalidInputError(
+            f"{name} must be a vector of row indices, not {array.dtype} with shape {array.shape}"
+        )
+    if array.min() < 0 or array.max() >= count:
+        raise InvalidInputError(
+            f"{name} must name rows 0 to {count - 1}, but names {array.min()} to {array.max()}"
+        )
+    if np.unique(array).size < array.size:
+        raise InvalidInputError(f"{name} must name every row at most once")
+    return array.astype(np.int64)
