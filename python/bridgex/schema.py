@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Site = Literal["act", "post"]
 GoldFilter = Literal["keep", "off"]
 
+MINIMUM_SAMPLES = 32
+"""Probe samples below which a pair is refused: dependence estimated from fewer would be noise."""
+
 
 class WordPair(NamedTuple):
     """One line of a lexicon: a source word and every accepted translation, in file order."""

@@ -1,0 +1,36 @@
+"""Arrays to arrays: language neurons, overlap, dependence, spectrum and ranking.
+
+``top_k``, ``overlap_counts`` and ``dependence`` work on arrays from any tool; ``select_neurons``,
+``overlap``, ``spectrum`` and ``rank_bridges`` work on what a store holds.
+"""
+
+from bridgex.analysis.arrays import (
+    Dependence,
+    dependence,
+    overlap_counts,
+    top_k,
+    unpack,
+)
+from bridgex.analysis.overlap import Overlap, overlap
+from bridgex.analysis.ranking import Ranking, rank_bridges
+from bridgex.analysis.selection import LanguageNeurons, bridge_neurons, select_neurons
+from bridgex.analysis.spectrum import Spectrum, SpectrumOptions, middle_layers, spectrum
+
+__all__ = [
+    "Dependence",
+    "LanguageNeurons",
+    "Overlap",
+    "Ranking",
+    "Spectrum",
+    "SpectrumOptions",
+    "bridge_neurons",
+    "dependence",
+    "middle_layers",
+    "overlap",
+    "overlap_counts",
+    "rank_bridges",
+    "select_neurons",
+    "spectrum",
+    "top_k",
+    "unpack",
+]

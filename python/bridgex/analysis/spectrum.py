@@ -1,0 +1,358 @@
+"""The linguistic spectrum of a pair: a score for every layer and candidate bridge.
+
+The score is the dependence between the probe activations of the pair's overlap neurons and those
+of the candidate's neurons.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from bridgex.analysis.arrays import Reason, spectrum_scores
+from bridgex.analysis.selection import (
+    BridgeSet,
+    LanguageNeurons,
+    Scope,
+    Select,
+    Ties,
+    bridge_neurons,
+    layer_slice,
+    select_neurons,
+)
+from bridgex.schema import Pair
+
+from bridgex.errors import InvalidInputError, NotFoundError
+from bridgex.schema import MINIMUM_SAMPLES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from bridgex.analysis.arrays import Bandwidth, Estimator, Normalize, SpectrumScores
+    from bridgex.schema import GoldFilter, NeuronStatistics, Pair
+    from bridgex.store import Probes, Snapshot
+
+MINIMUM_NEURONS = 5
+"""A layer in which either set has fewer neurons than this is not estimable."""
+
+Preset = Literal["default", "paper"]
+
+
+@dataclass(frozen=True)
+class SpectrumOptions:
+    """Every choice that the scores of a spectrum depend on.
+
+    Attributes
+    ----------
+    select, scope, top_percent, ties
+        The rule for the neurons of a language: see ``select_neurons``.
+    bridge_set
+        The rule for a candidate's neurons: see ``bridge_neurons``.
+    estimator, normalize, bandwidth
+        The dependence measure: see ``dependence``.
+    tolerance
+        Largest error of a score that the low-rank computation may make, on the scale of the score.
+    """
+
+    select: Select = "probability"
+    scope: Scope = "layer"
+    top_percent: float = 1.0
+    ties: Ties = "break"
+    bridge_set: BridgeSet = "contrast"
+    estimator: Estimator = "unbiased"
+    normalize: Normalize = "cka"
+    bandwidth: Bandwidth = "neuron"
+    tolerance: float = 1e-3
+
+    @classmethod
+    def preset(cls, name: Preset) -> SpectrumOptions:
+        """Return the options of a preset: ``default``, or ``paper`` for the published scripts'."""
+        if name == "default":
+            return cls()
+        return cls(
+            scope="model",
+            ties="include",
+            bridge_set="specific",
+            estimator="reference",
+            normalize="none",
+            bandwidth="reference",
+        )
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Layer by candidate table of dependence scores for one pair.
+
+    Attributes
+    ----------
+    pair
+        Source and target.
+    bridges
+        Candidates, in the order of the columns.
+    layers
+        Layer numbers, in the order of the rows.
+    layer_count
+        Number of layers of the model.
+    score
+        Layer scores, float64 (layer, bridge); NaN where not estimable.
+    reason
+        Why a cell is not estimable, by row and column; empty where it is.
+    pair_counts
+        Neurons of the pair that entered, int64 (layer,).
+    bridge_counts, shared_counts
+        Neurons of the candidate that entered, and how many of them the pair has too,
+        int64 (layer, bridge). A shared neuron depends on itself perfectly.
+    error_bound
+        Largest error of the low-rank computation in a layer, float64 (layer,).
+    sample_count, considered, gold
+        Probe samples used, word pairs looked at, and the gold filter that chose between them.
+    saturation
+        Median over the languages of the share of neurons that are always on.
+    uninformative
+        Whether always-on neurons make up most of the languages' sets.
+    options
+        The choices behind the scores.
+    """
+
+    pair: Pair
+    bridges: tuple[str, ...]
+    layers: tuple[int, ...]
+    layer_count: int
+    score: NDArray[np.float64]
+    reason: tuple[tuple[str, ...], ...]
+    pair_counts: NDArray[np.int64]
+    bridge_counts: NDArray[np.int64]
+    shared_counts: NDArray[np.int64]
+    error_bound: NDArray[np.float64]
+    sample_count: int
+    considered: int
+    gold: GoldFilter
+    saturation: float
+    uninformative: bool
+    options: SpectrumOptions
+
+
+def middle_layers(layer_count: int) -> range:
+    """Return the middle third of the layers: 10 to 21 of 32, as published.
+
+    >>> middle_layers(32)
+    range(10, 22)
+    """
+    return range(layer_count // 3, -(-2 * layer_count // 3))
+
+
+def spectrum(
+    snapshot: Snapshot,
+    pair: Pair,
+    *,
+    bridges: Sequence[str] | None = None,
+    layers: Sequence[int] | None = None,
+    gold: GoldFilter | None = None,
+    options: SpectrumOptions | None = None,
+    threads: int | None = None,
+) -> Spectrum:
+    """Compute the spectrum of a pair from a store.
+
+    Parameters
+    ----------
+    snapshot
+        A view of a store with statistics of all languages involved and probes of the pair.
+    pair
+        Source and target codes.
+    bridges
+        Candidate codes; by default every language of the store but the pair's.
+    layers
+        Layer numbers; by default all.
+    gold
+        Which probes to use where the store has both kinds.
+    options
+        The choices behind the scores; by default the defaults.
+    threads
+        Worker threads; by default as many as the machine has.
+
+    Raises
+    ------
+    NotFoundError
+        When the store lacks the pair, or the statistics of a language.
+    InvalidInputError
+        When there are fewer than 32 samples, a candidate belongs to the pair, or a layer lies
+        outside the model.
+
+    References
+    ----------
+    Xu et al., "BridgeX-ICL", EMNLP 2025, arXiv 2508.17078.
+    """
+    options = options or SpectrumOptions()
+    offsets = snapshot.provenance.layer_offsets
+    chosen = _check_layers(layers, offsets.size - 1)
+    candidates = _check_bridges(bridges, pair, snapshot.languages)
+    probes = snapshot.probes(pair, gold)
+    _check_samples(probes)
+    statistics = {code: snapshot.statistics(code) for code in snapshot.languages}
+    neurons = select_neurons(
+        statistics,
+        offsets,
+        select=options.select,
+        scope=options.scope,
+        top_percent=options.top_percent,
+        ties=options.ties,
+    )
+    sets = _choose_sets(pair, candidates, chosen, neurons, statistics, options.bridge_set)
+    scores = _score(probes, chosen, sets, options, threads)
+    return Spectrum(
+        pair=pair,
+        bridges=candidates,
+        layers=chosen,
+        layer_count=offsets.size - 1,
+        score=scores.score,
+        reason=_reasons(sets, scores),
+        pair_counts=np.array([one.pair.size for one in sets]),
+        bridge_counts=np.array([[member.size for member in one.members] for one in sets]),
+        shared_counts=np.array([one.shared for one in sets]),
+        error_bound=scores.error_bound,
+        sample_count=probes.sample_count,
+        considered=probes.considered,
+        gold=probes.gold,
+        saturation=float(np.median(neurons.saturation)),
+        uninformative=neurons.uninformative,
+        options=options,
+    )
+
+
+@dataclass(frozen=True)
+class _LayerSets:
+    """The neurons that enter in one layer, as indices within the layer.
+
+    ``members`` holds, for every candidate, positions in ``union``: the neurons of any candidate.
+    """
+
+    pair: NDArray[np.int64]
+    union: NDArray[np.int64]
+    members: list[NDArray[np.int64]]
+
+    @property
+    def shared(self) -> list[int]:
+        """How many neurons of every candidate are the pair's too."""
+        return [int(np.isin(self.union[one], self.pair).sum()) for one in self.members]
+
+    def estimable(self) -> _LayerSets:
+        """Return the sets without those that are too small to be estimated."""
+        nothing = np.empty(0, dtype=np.int64)
+        if self.pair.size < MINIMUM_NEURONS:
+            return _LayerSets(nothing, nothing, [nothing for _ in self.members])
+        return replace(
+            self, members=[one if one.size >= MINIMUM_NEURONS else nothing for one in self.members]
+        )
+
+
+def _choose_sets(
+    pair: Pair,
+    candidates: Sequence[str],
+    layers: Sequence[int],
+    neurons: LanguageNeurons,
+    statistics: Mapping[str, NeuronStatistics],
+    bridge_set: BridgeSet,
+) -> list[_LayerSets]:
+    of_pair = neurons.mask(pair.source) & neurons.mask(pair.target)
+    of_bridges = np.array(
+        [bridge_neurons(bridge_set, code, pair, neurons, statistics) for code in candidates]
+    )
+    sets = []
+    for layer in layers:
+        span = layer_slice(neurons.layer_offsets, layer)
+        union = np.flatnonzero(of_bridges[:, span].any(axis=0))
+        members = [np.flatnonzero(mask[span][union]) for mask in of_bridges]
+        sets.append(_LayerSets(np.flatnonzero(of_pair[span]), union, members))
+    return sets
+
+
+def _score(
+    probes: Probes,
+    layers: Sequence[int],
+    sets: Sequence[_LayerSets],
+    options: SpectrumOptions,
+    threads: int | None,
+) -> SpectrumScores:
+    used = [one.estimable() for one in sets]
+    return spectrum_scores(
+        [probes.rows(layer, one.pair) for layer, one in zip(layers, used, strict=True)],
+        [probes.rows(layer, one.union) for layer, one in zip(layers, used, strict=True)],
+        [one.members for one in used],
+        estimator=options.estimator,
+        normalize=options.normalize,
+        bandwidth=options.bandwidth,
+        tol=options.tolerance,
+        threads=threads,
+    )
+
+
+def _reasons(sets: Sequence[_LayerSets], scores: SpectrumScores) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        tuple(
+            _reason(one.pair.size, member.size, Reason(code))
+            for member, code in zip(one.members, codes, strict=True)
+        )
+        for one, codes in zip(sets, scores.reason, strict=True)
+    )
+
+
+def _reason(pair_size: int, bridge_size: int, code: Reason) -> str:
+    """Say why a cell is not estimable; nothing where it is."""
+    if code == Reason.ESTIMABLE:
+        return ""
+    if pair_size < MINIMUM_NEURONS:
+        return f"the pair shares fewer than {MINIMUM_NEURONS} neurons"
+    if bridge_size < MINIMUM_NEURONS:
+        return f"the candidate has fewer than {MINIMUM_NEURONS} neurons"
+    if code == Reason.NO_BANDWIDTH:
+        return "the rows have no distance from each other"
+    return "no neuron of a set varies enough over the probes"
+
+
+def _check_samples(probes: Probes) -> None:
+    if probes.sample_count >= MINIMUM_SAMPLES:
+        return
+    of = f" of {probes.considered} words" if probes.gold == "keep" else ""
+    raise InvalidInputError(
+        f"{probes.pair} has {probes.sample_count} probes{of}, and {MINIMUM_SAMPLES} are needed",
+        hint="Ingest probes of a larger lexicon, or of all words with --gold off.",
+    )
+
+
+def _check_layers(layers: Sequence[int] | None, layer_count: int) -> tuple[int, ...]:
+    if layers is None:
+        return tuple(range(layer_count))
+    outside = [layer for layer in layers if not 0 <= layer < layer_count]
+    if outside:
+        raise InvalidInputError(
+            f"the model has layers 0 to {layer_count - 1}, and {outside[0]} was asked for"
+        )
+    if not layers:
+        raise InvalidInputError("no layer was asked for")
+    return tuple(layers)
+
+
+def _check_bridges(
+    bridges: Sequence[str] | None, pair: Pair, languages: Sequence[str]
+) -> tuple[str, ...]:
+    chosen = tuple([code for code in languages if code not in pair] if bridges is None else bridges)
+    of_pair = [code for code in chosen if code in pair]
+    if of_pair:
+        raise InvalidInputError(f"{of_pair[0]!r} is of the pair {pair} and cannot be its bridge")
+    if not chosen:
+        raise InvalidInputError(
+            f"there is no candidate for {pair}: the store has statistics of "
+            f"{', '.join(languages) or 'no language'}",
+            hint="Ingest a corpus of another language.",
+        )
+    absent = [code for code in (*pair, *chosen) if code not in languages]
+    if absent:
+        raise NotFoundError(
+            f"no statistics of {', '.join(absent)}; the store has {', '.join(languages)}",
+            hint="Ingest a corpus of each with: bridgex ingest corpus.",
+        )
+    return chosen

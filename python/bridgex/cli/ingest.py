@@ -1,0 +1,120 @@
+"""``bridgex ingest``: capture a model's activations into a store, part by part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bridgex.cli.options import GOLD, LanguageFile, model_options, pair_options
+
+if TYPE_CHECKING:
+    from bridgex.capture import CaptureModel
+    from bridgex.progress import Reporter
+    from bridgex.schema import GoldFilter
+    from bridgex.store import Store
+
+MODEL = click.argument("model")
+STORE = click.argument("store", type=click.Path(path_type=Path))
+
+
+@click.group()
+def command() -> None:
+    """Capture a model's activations into a store. Repeat a command to go on with it."""
+
+
+@command.command()
+@MODEL
+@STORE
+@click.option(
+    "--text",
+    "texts",
+    type=LanguageFile(),
+    multiple=True,
+    required=True,
+    help="A language and a UTF-8 file with a sentence or document on every line. Repeatable.",
+)
+@click.option(
+    "--corpus", default="default", show_default=True, help="Name, for several of a language."
+)
+@model_options
+def corpus(
+    model: str,
+    store: Path,
+    texts: tuple[tuple[str, Path], ...],
+    corpus: str,
+    model_choices: dict[str, Any],
+) -> None:
+    """Statistics of the neurons over monolingual text."""
+    from bridgex.cli.inputs import check_files, check_languages_once
+    from bridgex.cli.progress import reporter
+    from bridgex.engines.local import ingest_corpus
+
+    check_files([path for _, path in texts])
+    check_languages_once([language for language, _ in texts])
+    listener = reporter()
+    loaded, opened = _open(model, store, model_choices, listener)
+    for language, path in texts:
+        done = ingest_corpus(
+            loaded, opened, path, language=language, corpus=corpus, reporter=listener
+        )
+        listener.note(
+            f"{language}: {done.added} parts added with {done.tokens:,} tokens, "
+            f"{done.present} were there"
+        )
+
+
+@command.command()
+@MODEL
+@STORE
+@pair_options
+@click.option(
+    "--lexicon",
+    "lexicons",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    required=True,
+    help="Word pairs: one on every line, or a table with a column for each language. Repeatable.",
+)
+@click.option(
+    "--gold",
+    type=click.Choice(GOLD),
+    default="keep",
+    show_default=True,
+    help="keep: only words that the model translates right become probes.",
+)
+@model_options
+def probes(
+    model: str,
+    store: Path,
+    source: str,
+    target: str,
+    lexicons: tuple[Path, ...],
+    gold: GoldFilter,
+    model_choices: dict[str, Any],
+) -> None:
+    """Activations on word-translation prompts of a pair."""
+    from bridgex.cli.progress import reporter
+    from bridgex.engines.local import ingest_probes
+    from bridgex.lexicon import merge, read_lexicon
+
+    words = merge([read_lexicon(path, source, target) for path in lexicons])
+    listener = reporter()
+    loaded, opened = _open(model, store, model_choices, listener)
+    done = ingest_probes(loaded, opened, words, gold=gold, reporter=listener)
+    listener.note(
+        f"{words.pair}: {done.samples} probes of {done.considered} words; "
+        f"{done.added} parts added, {done.present} were there"
+    )
+    done.require_enough()
+
+
+def _open(
+    model: str, path: Path, choices: dict[str, Any], listener: Reporter
+) -> tuple[CaptureModel, Store]:
+    from bridgex.capture import load_model
+    from bridgex.store import Store
+
+    loaded = load_model(model, **choices, progress=listener)
+    return loaded, Store.open_or_create(path, loaded.provenance)

@@ -1,0 +1,188 @@
+"""Options that several commands share, and the types of their values."""
+
+from __future__ import annotations
+
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+import click
+
+from bridgex.errors import BridgexError
+from bridgex.languages import parse_language
+from bridgex.schema import GoldFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+GOLD = get_args(GoldFilter)
+
+
+class LanguageCode(click.ParamType[str]):
+    """A language as the user writes it; the value is the code under which it is stored."""
+
+    name = "language"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the code."""
+        try:
+            return parse_language(value).code
+        except BridgexError as error:
+            self.fail(str(error), param, ctx)
+
+
+class LanguageCodes(click.ParamType[tuple[str, ...]]):
+    """Languages with commas between them."""
+
+    name = "languages"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Return the codes, in order, each once."""
+        if isinstance(value, tuple):
+            return value
+        one = LanguageCode()
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        if not parts:
+            self.fail(
+                "expected languages with commas between them, for example en,es,fr", param, ctx
+            )
+        return tuple(dict.fromkeys(one.convert(part, param, ctx) for part in parts))
+
+
+class LayerRange(click.ParamType[tuple[int, ...]]):
+    """One layer, or the first and the last with a hyphen between them."""
+
+    name = "layers"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Return the layer numbers."""
+        if isinstance(value, tuple):
+            return value
+        first, _, last = value.partition("-")
+        if not first.isdecimal() or not (last.isdecimal() or "-" not in value):
+            self.fail(f"expected layers such as 6-11 or 8, got {value!r}", param, ctx)
+        start, stop = int(first), int(last or first)
+        if stop < start:
+            self.fail(f"the last layer comes before the first in {value!r}", param, ctx)
+        return tuple(range(start, stop + 1))
+
+
+class LanguageFile(click.ParamType[tuple[str, Path]]):
+    """A language and a file of text in it."""
+
+    name = "language=file"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Path]:
+        """Return the language code and the path."""
+        if isinstance(value, tuple):
+            return value[0], value[1]
+        language, separator, path = value.partition("=")
+        if not separator or not path:
+            self.fail(
+                f"expected LANGUAGE=FILE, for example sw=swahili.txt, got {value!r}", param, ctx
+            )
+        return LanguageCode().convert(language, param, ctx), Path(path)
+
+
+class BandwidthValue(click.ParamType[str | float]):
+    """The name of a bandwidth rule, or a number."""
+
+    name = "bandwidth"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | float:
+        """Return the name or the number."""
+        if value in ("neuron", "layer", "reference"):
+            return str(value)
+        try:
+            number = float(value)
+        except ValueError:
+            self.fail(f"expected neuron, layer, reference or a number, got {value!r}", param, ctx)
+        if not 0 < number < float("inf"):
+            self.fail(f"a bandwidth must be positive and finite, got {value}", param, ctx)
+        return number
+
+
+def combined(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Return one decorator that applies several, the first outermost."""
+
+    def decorate(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+def output_options(function: F) -> F:
+    """Add ``--format`` and ``--output``."""
+    return combined(
+        click.option(
+            "--format",
+            "format_",
+            type=click.Choice(["table", "json", "ndjson", "csv", "parquet"]),
+            default="table",
+            show_default=True,
+            help="Form of the answer.",
+        ),
+        click.option(
+            "-o", "--output", type=click.Path(path_type=Path), help="Write to a file, not stdout."
+        ),
+    )(function)
+
+
+def pair_options(function: F) -> F:
+    """Add ``--source`` and ``--target``."""
+    return combined(
+        click.option("--source", type=LanguageCode(), required=True, help="Source language."),
+        click.option("--target", type=LanguageCode(), required=True, help="Target language."),
+    )(function)
+
+
+def model_options(function: F) -> F:
+    """Add what decides how a model is loaded and read; it arrives as ``model_choices``."""
+    options = combined(
+        click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto."),
+        click.option(
+            "--dtype",
+            type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+            default="auto",
+            show_default=True,
+            help="Precision of the model; auto is float32 on a processor.",
+        ),
+        click.option(
+            "--site",
+            type=click.Choice(["act", "post"]),
+            default="act",
+            show_default=True,
+            help="Where a neuron is read: after the non-linearity, or before the down projection.",
+        ),
+        click.option("--revision", help="Revision of a model on the Hub."),
+        click.option(
+            "--batch-tokens",
+            type=click.IntRange(min=1),
+            default=2048,
+            show_default=True,
+            help="Tokens in a forward pass.",
+        ),
+        click.option(
+            "--trust-remote-code", is_flag=True, help="Run code that comes with the model."
+        ),
+    )
+
+    @wraps(function)
+    def collect(*args: Any, **values: Any) -> Any:
+        names = ("device", "dtype", "site", "revision", "batch_tokens", "trust_remote_code")
+        choices = {name: values.pop(name) for name in names}
+        return function(*args, model_choices=choices, **values)
+
+    return options(collect)  # type: ignore[return-value]  # the wrapper takes other keywords

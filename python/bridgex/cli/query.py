@@ -1,0 +1,190 @@
+"""``bridgex query``: ask a store. Needs neither torch nor the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bridgex.cli.options import (
+    GOLD,
+    LanguageCodes,
+    LayerRange,
+    combined,
+    output_options,
+    pair_options,
+)
+from bridgex.cli.output import emit
+from bridgex.cli.spectrum_options import selection_options, spectrum_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from bridgex.analysis.selection import LanguageNeurons
+    from bridgex.analysis.spectrum import SpectrumOptions
+    from bridgex.cli.output import Format
+    from bridgex.schema import GoldFilter, NeuronStatistics
+
+STORE = click.argument("store", type=click.Path(path_type=Path))
+LANGUAGES = click.option("--languages", type=LanguageCodes(), help="Only these.  [default: all]")
+
+
+@click.group()
+def command() -> None:
+    """Ask a store for overlaps, neurons, spectra and bridges."""
+
+
+@command.command()
+@STORE
+@LANGUAGES
+@selection_options
+@output_options
+def overlap(
+    store: Path,
+    languages: tuple[str, ...] | None,
+    options: SpectrumOptions,
+    format_: Format,
+    output: Path | None,
+) -> None:
+    """How many neurons every two languages share."""
+    from bridgex.analysis.overlap import overlap as count
+    from bridgex.cli.views import overlap_answer
+
+    neurons, _ = _language_neurons(store, languages, options)
+    emit(overlap_answer(count(neurons), neurons), format_=format_, output=output)
+
+
+@command.command()
+@STORE
+@click.option(
+    "--languages",
+    type=LanguageCodes(),
+    required=True,
+    help="One language, or several for the neurons that they share.",
+)
+@click.option("--limit", default=20, show_default=True, help="Rows of the table.")
+@selection_options
+@output_options
+def neurons(
+    store: Path,
+    languages: tuple[str, ...],
+    limit: int,
+    options: SpectrumOptions,
+    format_: Format,
+    output: Path | None,
+) -> None:
+    """The neurons of a language, or those that several share."""
+    from bridgex.cli.views import neurons_answer
+
+    chosen, statistics = _language_neurons(store, None, options)
+    emit(neurons_answer(chosen, languages, statistics, limit), format_=format_, output=output)
+
+
+def _pair_query(function: Callable[..., Any]) -> Callable[..., Any]:
+    return combined(
+        STORE,
+        pair_options,
+        click.option(
+            "--bridges",
+            type=LanguageCodes(),
+            help="Candidates.  [default: every other language of the store]",
+        ),
+        click.option(
+            "--gold", type=click.Choice(GOLD), help="Which probes, where the store has both kinds."
+        ),
+        spectrum_options,
+        click.option("--threads", type=click.IntRange(min=1), help="Worker threads."),
+        output_options,
+    )(function)
+
+
+@command.command()
+@_pair_query
+@click.option("--layers", type=LayerRange(), help="For example 6-11.  [default: all]")
+def spectrum(
+    store: Path,
+    source: str,
+    target: str,
+    bridges: tuple[str, ...] | None,
+    gold: GoldFilter | None,
+    layers: tuple[int, ...] | None,
+    options: SpectrumOptions,
+    threads: int | None,
+    format_: Format,
+    output: Path | None,
+) -> None:
+    """How strongly each layer's overlap neurons depend on each candidate's."""
+    from bridgex.analysis.spectrum import spectrum as compute
+    from bridgex.cli.views import spectrum_answer
+    from bridgex.schema import Pair
+    from bridgex.store import Store
+
+    result = compute(
+        Store.open(store).snapshot(),
+        Pair(source, target),
+        bridges=bridges,
+        layers=layers,
+        gold=gold,
+        options=options,
+        threads=threads,
+    )
+    emit(spectrum_answer(result), format_=format_, output=output)
+
+
+@command.command()
+@_pair_query
+@click.option("--layers", type=LayerRange(), help="For example 6-11.  [default: middle third]")
+def bridges(
+    store: Path,
+    source: str,
+    target: str,
+    bridges: tuple[str, ...] | None,
+    gold: GoldFilter | None,
+    layers: tuple[int, ...] | None,
+    options: SpectrumOptions,
+    threads: int | None,
+    format_: Format,
+    output: Path | None,
+) -> None:
+    """Rank the candidates by their mean score over the middle layers."""
+    from bridgex.analysis.ranking import rank_bridges
+    from bridgex.analysis.spectrum import middle_layers
+    from bridgex.analysis.spectrum import spectrum as compute
+    from bridgex.cli.views import ranking_answer
+    from bridgex.schema import Pair
+    from bridgex.store import Store
+
+    snapshot = Store.open(store).snapshot()
+    wanted = layers or tuple(middle_layers(len(snapshot.provenance.layer_sizes)))
+    result = compute(
+        snapshot,
+        Pair(source, target),
+        bridges=bridges,
+        layers=wanted,
+        gold=gold,
+        options=options,
+        threads=threads,
+    )
+    ranking = rank_bridges(result, layers=wanted)
+    emit(ranking_answer(ranking, result), format_=format_, output=output)
+
+
+def _language_neurons(
+    path: Path, languages: tuple[str, ...] | None, options: SpectrumOptions
+) -> tuple[LanguageNeurons, dict[str, NeuronStatistics]]:
+    from bridgex.analysis.selection import select_neurons
+    from bridgex.store import Store
+
+    snapshot = Store.open(path).snapshot()
+    statistics = {code: snapshot.statistics(code) for code in languages or snapshot.languages}
+    chosen = select_neurons(
+        statistics,
+        snapshot.provenance.layer_offsets,
+        select=options.select,
+        scope=options.scope,
+        top_percent=options.top_percent,
+        ties=options.ties,
+    )
+    return chosen, statistics

@@ -1,0 +1,30 @@
+"""``bridgex store``: look after a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bridgex.cli.options import output_options
+from bridgex.cli.output import emit
+
+if TYPE_CHECKING:
+    from bridgex.cli.output import Format
+
+
+@click.group()
+def command() -> None:
+    """Look after a store."""
+
+
+@command.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@output_options
+def info(store: Path, format_: Format, output: Path | None) -> None:
+    """What is in a store: model, languages, pairs, parts and bytes."""
+    from bridgex.cli.store_view import info_answer
+    from bridgex.store import Store
+
+    emit(info_answer(Store.open(store).info()), format_=format_, output=output)

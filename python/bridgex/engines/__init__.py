@@ -1,0 +1,1 @@
+"""Where work runs: a model's activations into a store."""
