@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bridgex.store.arrays import read_array
@@ -19,11 +20,17 @@ if TYPE_CHECKING:
     from bridgex.store.candidate import Candidate
 
 
+def read_digests(root: Path, marker: Marker) -> NDArray[np.uint64]:
+    """Read the record digests of a part, uint64 (record,)."""
+    return read_array(root / marker.directory / DIGESTS_ARRAY)
+
+
 class Committed:
     """The parts that count, by series. Every marker is read once: it never changes."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._read_digests = partial(read_digests, root)
         self._markers: dict[str, dict[str, Marker]] = {}
         self._series: dict[tuple[str, ...], list[Marker]] = {}
 
@@ -38,7 +45,7 @@ class Committed:
             name: known.get(name) or Marker.read(directory / name) for name in names
         }
         series = defaultdict(list)
-        for marker in effective(self._markers[commits].values(), self.read_digests):
+        for marker in effective(self._markers[commits].values(), self._read_digests):
             series[marker.series].append(marker)
         for name, markers in series.items():
             self._series[name] = sorted(markers, key=lambda marker: marker.records_before)
@@ -56,8 +63,4 @@ class Committed:
         if (self._root / candidate.marker_path).exists():
             return True
         markers = self._series.get(candidate.span.series, [])
-        return covered(candidate.span, markers, self.read_digests)
-
-    def read_digests(self, marker: Marker) -> NDArray[np.uint64]:
-        """Read the record digests of a part, uint64 (record,)."""
-        return read_array(self._root / marker.directory / DIGESTS_ARRAY)
+        return covered(candidate.span, markers, self._read_digests)

@@ -120,6 +120,8 @@ class Marker:
                 f"{FORMAT_VERSION}",
                 hint="Install a newer bridgex.",
             )
+        if value["part"] != path.stem:
+            raise ValueError(f"it is the marker of part {value['part']}")
         kind, place = value["kind"], value["place"]
         return cls(
             kind=kind,

@@ -31,6 +31,11 @@ class Root:
     part_bytes: int
     probe_block: int
 
+    def __post_init__(self) -> None:
+        for name in ("part_bytes", "probe_block"):
+            if getattr(self, name) < 1:
+                raise InvalidInputError(f"{name} is at least 1, not {getattr(self, name)}")
+
 
 def local_path(path: str | os.PathLike[str]) -> Path:
     """Return the path of a store, refusing addresses and files."""

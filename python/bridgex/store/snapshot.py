@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, get_args
 
 from bridgex.errors import NotFoundError, StoreError
 from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
 from bridgex.store.arrays import read_array, read_attributes
-from bridgex.store.layout import COMMITS, DIGESTS_ARRAY, language_commits, pair_commits
+from bridgex.store.committed import read_digests
+from bridgex.store.layout import COMMITS, language_commits, pair_commits
 from bridgex.store.markers import Marker, marker_names
 from bridgex.store.places import effective
 from bridgex.store.probes import Probes
@@ -15,9 +17,6 @@ from bridgex.store.probes import Probes
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from bridgex.schema import Provenance
 
@@ -71,12 +70,8 @@ class Snapshot:
             read = [
                 Marker.read(self._root / commits / name) for name in self._names.get(commits, [])
             ]
-            self._markers[commits] = effective(read, self.read_digests)
+            self._markers[commits] = effective(read, partial(read_digests, self._root))
         return self._markers[commits]
-
-    def read_digests(self, marker: Marker) -> NDArray[np.uint64]:
-        """Read the record digests of a part, uint64 (record,)."""
-        return read_array(self._root / marker.directory / DIGESTS_ARRAY)
 
     def statistics(self, language: str, corpus: str | None = None) -> NeuronStatistics:
         """Add up the statistics of a language.

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from bridgex.errors import StoreError
 from bridgex.store.arrays import write_group
 from bridgex.store.files import create_exclusively, make_directories, seal
-from bridgex.store.layout import MARKER_SUFFIX, PARTS
+from bridgex.store.layout import MARKER_SUFFIX
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from bridgex.store.files import StoredFile
     from bridgex.store.markers import Marker
 
 
@@ -57,19 +58,30 @@ def commit(
         If the part cannot be written. Nothing is committed then.
     """
     directory = root / marker.directory
-    won = False
     try:
-        make_directories(root / PARTS)
-        write_group(directory, arrays, attributes)
-        sealed = replace(marker, files=seal(directory))
-        won = create_exclusively(commits / f"{marker.part}{MARKER_SUFFIX}", sealed.to_bytes())
+        files = _write(directory, arrays, attributes)
+        # From here on only a lost race may remove the attempt: an error or an interrupt can come
+        # after the marker was created.
+        content = replace(marker, files=files).to_bytes()
+        won = create_exclusively(commits / f"{marker.part}{MARKER_SUFFIX}", content)
     except OSError as error:
         raise StoreError(
             f"cannot write to {error.filename or directory}: {error.strerror or error}",
             hint="Make room or permit writing there, then give the same command again: "
             "what was committed is kept.",
         ) from error
-    finally:
-        if not won:
-            shutil.rmtree(directory, ignore_errors=True)
+    if not won:
+        shutil.rmtree(directory, ignore_errors=True)
     return won
+
+
+def _write(
+    directory: Path, arrays: dict[str, NDArray[Any]], attributes: dict[str, Any]
+) -> dict[str, StoredFile]:
+    try:
+        make_directories(directory.parent)
+        write_group(directory, arrays, attributes)
+        return seal(directory)
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
