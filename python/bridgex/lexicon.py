@@ -201,8 +201,8 @@ def _muse_rows(path: Path, lines: Sequence[str]) -> Iterator[tuple[str, str]]:
         fields = [field for field in line.strip().split("\t" if "\t" in line else " ") if field]
         if len(fields) != 2:  # noqa: PLR2004  source and target
             raise InvalidInputError(
-                f"line {number} of {path} has {len(fields)} fields, "
-                f"expected a source and a target word: {line!r}",
+                f"line {number} of {path} should be a source and a target word, "
+                f"but has {len(fields)} of them: {line!r}",
                 hint="part the two with a tab where a word has spaces inside",
             )
         yield fields[0].strip(), fields[1].strip()
