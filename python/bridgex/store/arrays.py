@@ -45,18 +45,21 @@ def write_group(
     attributes
         JSON-able attributes of the group, kept under ``bridgex``.
     """
-    group = zarr.create_group(str(directory), attributes={"bridgex": attributes}, zarr_format=3)
+    zarr.create_group(str(directory), attributes={"bridgex": attributes}, zarr_format=3)
     for name, values in arrays.items():
-        array = group.create_array(
-            name,
+        # Created by its own path: by way of its group, zarr would need hard links, which not every
+        # file system has.
+        array = zarr.create_array(
+            str(directory / name),
             shape=values.shape,
             chunks=values.shape,
             dtype=values.dtype,
             filters=None,
             compressors=None,
             serializer=BytesCodec(endian="little"),
-            # No stored value: a reader that does not check sees at once that a chunk is missing.
+            # Never a stored value: a reader that does not check sees that a chunk is missing.
             fill_value=math.nan if values.dtype.kind == "f" else 0,
+            zarr_format=3,
             config={"write_empty_chunks": True},
         )
         array[...] = values

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bridgex.corpora import PART_BYTES, PROBE_BLOCK
-from bridgex.errors import StoreError
+from bridgex.errors import InvalidInputError, StoreError
 from bridgex.store.candidate import Candidate, probes_candidate, statistics_candidate
 from bridgex.store.checks import check_probes, check_statistics
 from bridgex.store.committed import Committed
@@ -276,9 +276,14 @@ class Store:
         )
 
     def _of_corpus(self, part: CorpusPart) -> Candidate:
+        size = sum(len(record.encode()) for record in part.records)
+        if len(part.records) > 1 and size > self.part_bytes:
+            raise _other_size(f"{size} bytes", f"{self.part_bytes} bytes")
         return statistics_candidate(part, self._fingerprint)
 
     def _of_words(self, part: WordPart, gold: GoldFilter) -> Candidate:
+        if len(part.records) > self.probe_block:
+            raise _other_size(f"{len(part.records)} word pairs", f"{self.probe_block}")
         return probes_candidate(part, gold, self._fingerprint)
 
     def _covers(self, candidate: Candidate) -> bool:
@@ -324,3 +329,10 @@ class Store:
             arrays={**arrays, DIGESTS_ARRAY: candidate.span.digests},
             attributes={"kind": candidate.kind, **attributes},
         )
+
+
+def _other_size(given: str, largest: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"the part has {given}, the store takes parts of at most {largest}",
+        hint="Split with the part_bytes and probe_block of the store.",
+    )

@@ -1,0 +1,124 @@
+"""Reading text files and splitting them into parts."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from itertools import islice, repeat
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from bridgex.corpora import CHAIN_START, read_records, split_parts, split_words
+from bridgex.errors import InvalidInputError, NotFoundError
+from bridgex.schema import Pair, WordPair
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAIR = Pair("id", "tl")
+
+
+def text_file(tmp_path: Path, content: bytes) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_bytes(content)
+    return path
+
+
+def test_a_record_is_a_line_that_is_not_blank(tmp_path: Path) -> None:
+    path = text_file(tmp_path, "\ufeffhabari\r\n\n  \t\n dunia \u2028x\nmwisho".encode())
+    assert list(read_records(path)) == ["habari", " dunia \u2028x", "mwisho"]
+
+
+def test_a_missing_file_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"no text file .*absent\.txt"):
+        read_records(tmp_path / "absent.txt")
+
+
+def test_a_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="is a directory"):
+        read_records(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b" \t\r\n"])
+def test_a_file_without_text_is_refused(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(InvalidInputError, match="holds no text"):
+        list(read_records(text_file(tmp_path, content)))
+
+
+def test_a_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    path = text_file(tmp_path, b"one\ntwo\nna\xefve\n")
+    with pytest.raises(InvalidInputError, match="not UTF-8: line 3, byte 3 is 0xef"):
+        list(read_records(path))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
+    path = text_file(tmp_path, b"one\n")
+    path.chmod(0)
+    with pytest.raises(InvalidInputError, match="Permission denied"):
+        list(read_records(path))
+
+
+def test_parts_take_whole_records_up_to_their_size() -> None:
+    records = ["aaaa", "bb", "cccc", "ñññ", "a longer record than a part", "d"]
+    parts = list(split_parts(records, language="sw", part_bytes=8))
+    assert [part.records for part in parts] == [
+        ("aaaa", "bb"),
+        ("cccc",),
+        ("ñññ",),
+        ("a longer record than a part",),
+        ("d",),
+    ]
+    assert [part.place.records_before for part in parts] == [0, 2, 3, 4, 5]
+
+
+def test_the_chain_is_that_of_its_definition() -> None:
+    chain = bytes(32)
+    for record in ["aaaa", "bb"]:
+        chain = hashlib.sha256(chain + hashlib.sha256(record.encode()).digest()).digest()
+    first, second = split_parts(["aaaa", "bb", "cccc"], language="sw", part_bytes=6)
+    assert first.place.chain_before == CHAIN_START
+    assert first.chain_after == second.place.chain_before == chain.hex()
+
+
+def test_record_digests_are_the_first_bytes_of_sha256() -> None:
+    (part,) = split_parts(["habari", "dunia"], language="sw")
+    expected = [
+        int.from_bytes(hashlib.sha256(record.encode()).digest()[:8], "little")
+        for record in part.records
+    ]
+    assert part.record_digests().tolist() == expected
+    assert part.record_digests().dtype == np.uint64
+
+
+def test_parts_are_made_as_they_are_asked_for() -> None:
+    endless = split_parts(repeat("habari ya dunia"), language="sw", part_bytes=100)
+    assert [len(part.records) for part in islice(endless, 3)] == [6, 6, 6]
+
+
+def test_nothing_makes_no_part() -> None:
+    assert list(split_parts([], language="sw")) == []
+    assert list(split_words([], pair=PAIR)) == []
+
+
+def test_a_part_size_below_one_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="at least 1 byte, not 0"):
+        split_parts(["a"], language="sw", part_bytes=0)
+    with pytest.raises(InvalidInputError, match="at least 1 word pair, not 0"):
+        split_words([], pair=PAIR, block=0)
+
+
+def test_a_word_pair_is_taken_once() -> None:
+    words = [WordPair(word, ("x",)) for word in "abacab"]
+    parts = list(split_words(words, pair=PAIR, block=2))
+    assert [word.source for part in parts for word in part.records] == ["a", "b", "c"]
+    assert [len(part.records) for part in parts] == [2, 1]
+
+
+def test_the_same_word_with_other_translations_is_another_word_pair() -> None:
+    words = [WordPair("a", ("x",)), WordPair("a", ("x", "y")), WordPair("ax", ())]
+    (part,) = split_words(words, pair=PAIR)
+    assert part.records == tuple(words)
+    assert len(set(part.record_digests().tolist())) == 3
