@@ -119,7 +119,7 @@ def _describe(language: str, script: str | None) -> Language:
 
     code = language if script is None else f"{language}-{script}"
     tag = langcodes.Language.get(code, normalize=False)
-    own_name = tag.language_name(tag)
+    own_name = tag.language_name(tag).split(" (", maxsplit=1)[0]
     # Title case, because the upper case of Georgian is another alphabet.
     return Language(code, tag.display_name(), own_name[0].title() + own_name[1:])
 

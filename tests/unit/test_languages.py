@@ -42,6 +42,7 @@ def test_every_way_to_write_a_language_has_one_code(text: str, code: str) -> Non
         ("ar", "Arabic", "العربية"),
         ("sr-Latn", "Serbian (Latin)", "Srpski"),
         ("ka", "Georgian", "ქართული"),
+        ("kmr", "Kurdish", "Kurdî"),
     ],
 )
 def test_names(code: str, name: str, own_name: str) -> None:
@@ -60,6 +61,16 @@ def test_a_misspelt_name_is_answered_with_close_ones() -> None:
         parse_language("Swahilli")
     assert caught.value.hint is not None
     assert "Swahili (sw)" in caught.value.hint
+
+
+def test_a_code_stands_for_itself() -> None:
+    from langcodes.data_dicts import LANGUAGE_ALPHA3
+
+    assert len(LANGUAGE_ALPHA3) > 150
+    for given in LANGUAGE_ALPHA3:
+        found = parse_language(given)
+        assert parse_language(found.code) == found
+        assert "(" not in found.own_name
 
 
 def test_importing_the_leaves_does_not_read_the_language_tables() -> None:

@@ -115,6 +115,8 @@ def compare_with_ranking(
     difference = partial(paired_difference, confidence=confidence, resamples=resamples, seed=seed)
     gain = difference(chosen, results.correct(ZERO_SHOT.name))
     better, worse = _reliable(measured, candidates, 1 - confidence)
+    verdict = [_ranking_verdict(candidates, better, worse)]
+    verdict.append(_gain_verdict(candidates[0], gain, confidence))
     return Agreement(
         candidates=candidates,
         scores=tuple(ranked_scores),
@@ -130,8 +132,7 @@ def compare_with_ranking(
         gain=gain,
         reliably_better=better,
         reliably_worse=worse,
-        verdict=f"{_ranking_verdict(candidates, better, worse)} "
-        f"{_gain_verdict(candidates[0], gain, confidence)}",
+        verdict=" ".join(verdict),
     )
 
 

@@ -59,13 +59,7 @@ def run(
     step is run twice: ``bridge:en`` and ``pivot:en`` share theirs.
     """
     rule = find_scoring(scoring)
-    examples = len(task.example_ids())
-    if not examples or not strategies:
-        raise InvalidInputError(
-            f"an evaluation needs examples and strategies, "
-            f"got {examples} examples and {len(strategies)} strategies"
-        )
-    total = examples * sum(1 + bool(language) for language in {s.language for s in strategies})
+    total = _prompt_count(task, strategies)
     with (reporter or Silent()).task(
         f"{task.name} {task.pair}", total=total, unit="prompts"
     ) as bar:
@@ -74,6 +68,17 @@ def run(
             prediction for strategy in strategies for prediction in _predict(task, strategy, asked)
         ]
     return Results(task.name, task.pair, generator.identity, rule.name, tuple(predictions))
+
+
+def _prompt_count(task: Task, strategies: Sequence[Strategy]) -> int:
+    examples = len(task.example_ids())
+    if not examples or not strategies:
+        raise InvalidInputError(
+            f"an evaluation needs examples and strategies, "
+            f"got {examples} examples and {len(strategies)} strategies"
+        )
+    steps = (1 if language is None else 2 for language in {s.language for s in strategies})
+    return examples * sum(steps)
 
 
 @dataclass(frozen=True)
