@@ -1,0 +1,60 @@
+"""From a model and text to exact numbers about its neurons.
+
+This is the only part of bridgex that uses torch and transformers. They are imported when one of
+the names below is first used, not with this package.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from bridgex.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    from bridgex.capture.collect import collect_probes, collect_statistics, count_tokens
+    from bridgex.capture.convert import demo_model_path
+    from bridgex.capture.generation import generate
+    from bridgex.capture.gold import GoldAgreement, gold_agreement, gold_filter
+    from bridgex.capture.models import CaptureModel, load_model
+
+__all__ = [
+    "CaptureModel",
+    "GoldAgreement",
+    "collect_probes",
+    "collect_statistics",
+    "count_tokens",
+    "demo_model_path",
+    "generate",
+    "gold_agreement",
+    "gold_filter",
+    "load_model",
+]
+
+_HOMES = {
+    "CaptureModel": "models",
+    "GoldAgreement": "gold",
+    "collect_probes": "collect",
+    "collect_statistics": "collect",
+    "count_tokens": "collect",
+    "demo_model_path": "convert",
+    "generate": "generation",
+    "gold_agreement": "gold",
+    "gold_filter": "gold",
+    "load_model": "models",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(import_module(f"{__name__}.{home}"), name)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("bridgex"):
+            raise
+        raise MissingDependencyError(
+            f"models need the Python package {error.name!r}, which is not installed",
+            hint="pip install 'bridgex[models]'",
+        ) from error
