@@ -197,9 +197,4 @@ ACTIONS: dict[str, Callable[..., dict[str, object]]] = {
 if __name__ == "__main__":
     name, store, *rest = sys.argv[1:]
     numbers = [int(value) for value in rest]
-    actions: dict[str, Callable[..., dict[str, object]]] = {
-        "events": kill_everywhere,
-        "random": kill_at_random,
-        "race": race,
-    }
-    sys.stdout.write(json.dumps(actions[name](Path(store), *numbers)))
+    sys.stdout.write(json.dumps(ACTIONS[name](Path(store), *numbers)))

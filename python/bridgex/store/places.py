@@ -147,7 +147,8 @@ def _changed(span: Span, what: str) -> InvalidInputError:
         hint = "Only append to a text that was ingested, or give it as another corpus (--corpus)."
     else:
         hint = (
-            "Only append to a word list that was ingested: earlier lexicons first, new ones last."
+            "Only append to a word list that was ingested: earlier lexicons first, new words last. "
+            "A word that gained a translation has changed."
         )
     return InvalidInputError(
         f"{describe(span.series)} is not what was ingested before, with more at its end: "
