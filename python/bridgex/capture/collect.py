@@ -96,7 +96,7 @@ class _Sums:
         """Say which tokens of the coming forward pass count."""
         counted = torch.from_numpy(batch.counted.reshape(-1).nonzero()[0]).to(self._device)
         self.tokens += len(counted)
-        self._blocks = counted.split(_BLOCK_TOKENS)
+        self._blocks = torch.split(counted, _BLOCK_TOKENS)
 
     def add(self, layer: int, values: Tensor) -> None:
         """Add the values (token, neuron) of one layer."""

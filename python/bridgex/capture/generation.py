@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -97,9 +97,11 @@ def continuation_text(
 
 
 def _decode(tokenizer: PreTrainedTokenizerBase, ids: NDArray[np.int64]) -> str:
-    return tokenizer.decode(
+    text = tokenizer.decode(
         ids.tolist(), skip_special_tokens=True, clean_up_tokenization_spaces=False
     )
+    assert isinstance(text, str)
+    return text
 
 
 class _Done(StoppingCriteria):
@@ -151,8 +153,9 @@ def _generate_batch(
 ) -> NDArray[np.int64]:
     """Return the written ids (row, token) of prompts (row, token)."""
     ids = torch.from_numpy(prompt).to(model.device)
+    network: Any = model.model
     with torch.inference_mode(), quiet_transformers():
-        output = model.model.generate(
+        output = network.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
             max_new_tokens=max_new_tokens,

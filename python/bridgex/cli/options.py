@@ -124,12 +124,21 @@ def combined(*decorators: Callable[[F], F]) -> Callable[[F], F]:
 
 
 def output_options(function: F) -> F:
-    """Add ``--format`` and ``--output``."""
+    """Add ``--format`` and ``--output`` for answers that have rows."""
+    return _output_options("table", "json", "ndjson", "csv", "parquet")(function)
+
+
+def run_output_options(function: F) -> F:
+    """Add ``--format`` and ``--output`` for documents of several answers."""
+    return _output_options("table", "json")(function)
+
+
+def _output_options(*formats: str) -> Callable[[F], F]:
     return combined(
         click.option(
             "--format",
             "format_",
-            type=click.Choice(["table", "json", "ndjson", "csv", "parquet"]),
+            type=click.Choice(formats),
             default="table",
             show_default=True,
             help="Form of the answer.",
@@ -137,7 +146,7 @@ def output_options(function: F) -> F:
         click.option(
             "-o", "--output", type=click.Path(path_type=Path), help="Write to a file, not stdout."
         ),
-    )(function)
+    )
 
 
 def pair_options(function: F) -> F:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridgex.capture import collect_probes, collect_statistics, gold_filter
+from bridgex.capture import collect_probes, collect_statistics, count_tokens, gold_filter
 from bridgex.corpora import read_records, split_parts, split_words
 from bridgex.errors import InvalidInputError
 from bridgex.prompts import probe_prompt
@@ -127,7 +127,7 @@ def ingest_corpus(
         if store.has_statistics(part):
             present += 1
             continue
-        expected = model.count_tokens(part.records)
+        expected = count_tokens(model, part.records)
         with reporter.task(_name(language, part), total=expected, unit="tokens") as progress:
             statistics = collect_statistics(model, part.records, progress=progress)
         if store.add_statistics(part, statistics):

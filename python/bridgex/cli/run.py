@@ -1,0 +1,106 @@
+"""``bridgex run``: the whole pipeline on the user's model and files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bridgex.cli.options import (
+    GOLD,
+    LanguageCodes,
+    LanguageFile,
+    model_options,
+    pair_options,
+    run_output_options,
+)
+from bridgex.cli.spectrum_options import spectrum_options
+
+if TYPE_CHECKING:
+    from bridgex.analysis.spectrum import SpectrumOptions
+    from bridgex.cli.output import Format
+    from bridgex.schema import GoldFilter
+
+
+@click.command()
+@click.argument("model")
+@pair_options
+@click.option("--bridges", type=LanguageCodes(), required=True, help="Candidates: en,es,fr.")
+@click.option(
+    "--text",
+    "texts",
+    type=LanguageFile(),
+    multiple=True,
+    required=True,
+    help="A language and a UTF-8 file with a sentence or document on every line. Give one for "
+    "the source, the target and every bridge.",
+)
+@click.option(
+    "--lexicon",
+    "lexicons",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    required=True,
+    help="Word pairs: one on every line, or a table with a column for each language. Repeatable.",
+)
+@click.option(
+    "--store", type=click.Path(path_type=Path), required=True, help="Where captures are kept."
+)
+@click.option(
+    "--gold",
+    type=click.Choice(GOLD),
+    default="keep",
+    show_default=True,
+    help="keep: only words that the model translates right become probes.",
+)
+@click.option("--words", type=click.IntRange(min=1), help="Words to evaluate.  [default: all]")
+@spectrum_options
+@model_options
+@run_output_options
+def command(
+    model: str,
+    source: str,
+    target: str,
+    bridges: tuple[str, ...],
+    texts: tuple[tuple[str, Path], ...],
+    lexicons: tuple[Path, ...],
+    store: Path,
+    gold: GoldFilter,
+    words: int | None,
+    options: SpectrumOptions,
+    model_choices: dict[str, Any],
+    format_: Format,
+    output: Path | None,
+) -> None:
+    """Run the whole pipeline: capture, rank the bridges, and measure whether the ranking is right.
+
+    MODEL is a Hub id, a directory or a GGUF file. Repeat a command that was interrupted: what was
+    captured is in the store.
+    """
+    from bridgex.cli.inputs import check_files, check_languages_once, check_pair
+    from bridgex.cli.progress import reporter
+    from bridgex.lexicon import merge, read_lexicon
+
+    check_pair(source, target, bridges)
+    check_files([*(path for _, path in texts), *lexicons])
+    check_languages_once([language for language, _ in texts])
+    lexicon = merge([read_lexicon(path, source, target) for path in lexicons])
+
+    from bridgex.capture import load_model
+    from bridgex.cli.stages import run_and_show
+    from bridgex.pipeline import Request
+    from bridgex.store import Store
+
+    request = Request(
+        lexicon=lexicon,
+        bridges=bridges,
+        texts=dict(texts),
+        gold=gold,
+        words=words,
+        options=options,
+    )
+    listener = reporter()
+    loaded = load_model(model, **model_choices, progress=listener)
+    opened = Store.open_or_create(store, loaded.provenance)
+    run_and_show(loaded, opened, request, reporter=listener, format_=format_, output=output)

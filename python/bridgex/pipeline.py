@@ -1,0 +1,200 @@
+"""The whole: a model and texts in, a ranking of bridges and its proof out.
+
+Every stage is yielded as soon as it is done. What was captured stays in the store, so a run that
+was interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bridgex.analysis import overlap, rank_bridges, select_neurons, spectrum
+from bridgex.analysis.spectrum import SpectrumOptions
+from bridgex.engines.generator import ModelGenerator
+from bridgex.engines.local import ingest_corpus, ingest_probes
+from bridgex.errors import InvalidInputError
+from bridgex.evals.agreement import Agreement, compare_with_ranking
+from bridgex.evals.bli import BliTask
+from bridgex.evals.runner import run as evaluate
+from bridgex.evals.strategies import ZERO_SHOT, Strategy
+from bridgex.evals.summary import Summary, summarise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bridgex.analysis import LanguageNeurons, Overlap, Ranking, Spectrum
+    from bridgex.capture import CaptureModel
+    from bridgex.engines.local import Text
+    from bridgex.evals.results import Results
+    from bridgex.lexicon import Lexicon
+    from bridgex.progress import Reporter
+    from bridgex.schema import GoldFilter, NeuronStatistics
+    from bridgex.store import Snapshot, Store
+
+_FEWEST_TO_RANK = 2
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to find out.
+
+    Attributes
+    ----------
+    lexicon
+        Word pairs of source and target: they become probes, and the examples of the evaluation.
+    bridges
+        Candidates.
+    texts
+        A corpus for the pair's languages and every candidate, by language code.
+    gold
+        Which words become probes: those that the model translates right, or all.
+    all_words_if_few
+        Where too few words are translated right, use all instead of refusing, and say so.
+    words
+        Number of words that the evaluation asks for; by default all.
+    options
+        The choices behind the scores.
+    """
+
+    lexicon: Lexicon
+    bridges: tuple[str, ...]
+    texts: Mapping[str, Text]
+    gold: GoldFilter = "keep"
+    all_words_if_few: bool = False
+    words: int | None = None
+    options: SpectrumOptions = field(default_factory=SpectrumOptions)
+
+    def __post_init__(self) -> None:
+        needed = dict.fromkeys((*self.lexicon.pair, *self.bridges))
+        missing = [language for language in needed if language not in self.texts]
+        if missing:
+            raise InvalidInputError(
+                f"no text of {', '.join(missing)}",
+                hint="Every language needs one: --text LANGUAGE=FILE.",
+            )
+        if not self.bridges:
+            raise InvalidInputError("no candidate bridge", hint="Name some: --bridges en,es,fr.")
+
+
+@dataclass(frozen=True)
+class SharedNeurons:
+    """The languages' neurons, and how many every two share."""
+
+    neurons: LanguageNeurons
+    overlap: Overlap
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The ranking, and the spectrum that it comes from."""
+
+    ranking: Ranking
+    spectrum: Spectrum
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Word translation by every strategy, and whether the ranking predicted it.
+
+    ``agreement`` is None where fewer than two candidates could be scored.
+    """
+
+    results: Results
+    summary: Summary
+    agreement: Agreement | None
+
+
+Stage = dict[str, "NeuronStatistics"] | SharedNeurons | Ranked | Evaluated
+
+
+def run(
+    model: CaptureModel, store: Store, request: Request, *, reporter: Reporter
+) -> Iterator[Stage]:
+    """Run the pipeline, stage after stage.
+
+    Parameters
+    ----------
+    model
+        The model in question.
+    store
+        Keeps what is captured. Its provenance must be the model's.
+    request
+        What to find out.
+    reporter
+        Hears of progress, and of choices that were made.
+
+    Yields
+    ------
+    Statistics by language; the neurons that languages share; the spectrum and the ranking; the
+    evaluation and its verdict.
+
+    Raises
+    ------
+    BridgexError
+        Where a stage cannot be done; the stages before it are kept in the store.
+    """
+    for language, text in request.texts.items():
+        ingest_corpus(model, store, text, language=language, reporter=reporter)
+    gold = _ingest_probes(model, store, request, reporter)
+    snapshot = store.snapshot()
+    yield {language: snapshot.statistics(language) for language in request.texts}
+    yield _shared(snapshot, request)
+    ranked = _rank(snapshot, request, gold)
+    yield ranked
+    yield _evaluate(model, request, ranked.ranking, reporter)
+
+
+def _ingest_probes(
+    model: CaptureModel, store: Store, request: Request, reporter: Reporter
+) -> GoldFilter:
+    """Add the probes, and return the gold filter that is to be used."""
+    done = ingest_probes(model, store, request.lexicon, gold=request.gold, reporter=reporter)
+    if request.gold == "off" or done.enough or not request.all_words_if_few:
+        done.require_enough()
+        return request.gold
+    reporter.note(
+        f"only {done.samples} of {done.considered} words are translated right by the model: "
+        "all words become probes, whether translated right or not"
+    )
+    ingest_probes(model, store, request.lexicon, gold="off", reporter=reporter).require_enough()
+    return "off"
+
+
+def _shared(snapshot: Snapshot, request: Request) -> SharedNeurons:
+    options = request.options
+    neurons = select_neurons(
+        {language: snapshot.statistics(language) for language in request.texts},
+        snapshot.provenance.layer_offsets,
+        select=options.select,
+        scope=options.scope,
+        top_percent=options.top_percent,
+        ties=options.ties,
+    )
+    return SharedNeurons(neurons, overlap(neurons))
+
+
+def _rank(snapshot: Snapshot, request: Request, gold: GoldFilter) -> Ranked:
+    found = spectrum(
+        snapshot,
+        request.lexicon.pair,
+        bridges=request.bridges,
+        gold=gold,
+        options=request.options,
+    )
+    return Ranked(rank_bridges(found), found)
+
+
+def _evaluate(
+    model: CaptureModel, request: Request, ranking: Ranking, reporter: Reporter
+) -> Evaluated:
+    strategies = [ZERO_SHOT, *(Strategy("bridge", code) for code in request.bridges)]
+    task = BliTask.from_lexicon(request.lexicon, limit=request.words)
+    results = evaluate(task, strategies, ModelGenerator(model), reporter=reporter)
+    scores = dict(zip(ranking.bridges, ranking.score.tolist(), strict=True))
+    scored = int((ranking.estimable_layers > 0).sum())
+    return Evaluated(
+        results=results,
+        summary=summarise(results),
+        agreement=compare_with_ranking(results, scores) if scored >= _FEWEST_TO_RANK else None,
+    )
