@@ -44,9 +44,10 @@ ONLY_IN = {
     "polars": ("cli", "evals"),
     "babel": ("data",),
     "langcodes": ("languages",),
+    "language_data": ("languages",),
 }
 
-LEAF_LIBRARIES = sys.stdlib_module_names | {"numpy", "langcodes"}
+LEAF_LIBRARIES = sys.stdlib_module_names | {"numpy", "langcodes", "language_data"}
 
 
 def room_of(path: Path, package: Path) -> str:
