@@ -85,9 +85,7 @@ def _choose_batch(
 
 
 @contextmanager
-def head_at(
-    model: nn.Module, lines: NDArray[np.int64], columns: NDArray[np.int64]
-) -> Iterator[None]:
+def head_at(model: Any, lines: NDArray[np.int64], columns: NDArray[np.int64]) -> Iterator[None]:
     """Let a model's head see only the hidden states at some (row, position) pairs.
 
     The model's ``logits`` have shape (1, position, word) meanwhile. Whatever it does to them

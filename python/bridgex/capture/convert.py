@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bridgex.capture.digests import file_digest
 from bridgex.capture.quiet import quiet_transformers
@@ -18,6 +18,7 @@ from bridgex.progress import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import ModuleType
 
     from bridgex.progress import Reporter
 
@@ -138,7 +139,7 @@ def _write_safetensors(file: Path, directory: Path) -> None:
 
     with _gguf_name(file, directory) as name, quiet_transformers():
         try:
-            model = AutoModelForCausalLM.from_pretrained(
+            model: Any = AutoModelForCausalLM.from_pretrained(
                 directory, gguf_file=name, dtype=torch.float32
             )
             tokenizer = AutoTokenizer.from_pretrained(directory, gguf_file=name)
@@ -166,7 +167,7 @@ def _gguf_name(file: Path, directory: Path) -> Iterator[str]:
         link.unlink()
 
 
-def _require(module: str, *, extra: str) -> object:
+def _require(module: str, *, extra: str) -> ModuleType:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:

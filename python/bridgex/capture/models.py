@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -146,12 +146,12 @@ def load_model(
         config = _read_config(directory, trust_remote_code=trust_remote_code)
         find_family(config.get_text_config().model_type)
         tokenizer = _read_tokenizer(directory, trust_remote_code=trust_remote_code)
-        network = _read_network(
+        network: Any = _read_network(
             directory,
             dtype=torch.float32 if dtype == "auto" and target.type == "cpu" else dtype,
             trust_remote_code=trust_remote_code,
         )
-    network = network.to(target).eval().requires_grad_(requires_grad=False)
+    network.to(target).eval().requires_grad_(requires_grad=False)
     decoder = network.get_decoder()
     text = decoder.config
     limits = _limits(text, batch_tokens=batch_tokens, max_tokens=max_tokens)
@@ -250,13 +250,16 @@ def _read_config(directory: Path, *, trust_remote_code: bool) -> PreTrainedConfi
         )
     weight_files(directory)
     try:
-        return AutoConfig.from_pretrained(directory, trust_remote_code=trust_remote_code)
+        config: PreTrainedConfig = AutoConfig.from_pretrained(
+            directory, trust_remote_code=trust_remote_code
+        )
     except (OSError, ValueError, KeyError) as error:
         raise ModelSupportError(
             f"a configuration that transformers {transformers.__version__} knows was expected in "
             f"{directory}: {_first_line(error)}",
             hint="Update transformers, or give trust_remote_code if you trust the model's code.",
         ) from error
+    return config
 
 
 def _read_tokenizer(directory: Path, *, trust_remote_code: bool) -> PreTrainedTokenizerBase:
@@ -274,7 +277,7 @@ def _read_network(
 ) -> PreTrainedModel:
     """Load the parameters; one that is missing is an error, never a random number."""
     try:
-        network, info = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             directory,
             dtype=dtype,
             trust_remote_code=trust_remote_code,
@@ -285,7 +288,8 @@ def _read_network(
             f"the weights in {directory} could not be loaded: {_first_line(error)}",
             hint="Download the model again, or check the disk and memory.",
         ) from error
-    missing = sorted(info["missing_keys"])
+    network: PreTrainedModel = loaded[0]
+    missing = sorted(loaded[1]["missing_keys"])
     if missing:
         raise ModelSupportError(
             f"the checkpoint in {directory} lacks {len(missing)} parameters of its architecture, "
@@ -296,9 +300,10 @@ def _read_network(
     return network
 
 
-def _greedy(given: GenerationConfig) -> GenerationConfig:
+def _greedy(given: Any) -> Any:
     """Keep the marks of beginning, end and padding; penalties and sampling are not ours."""
-    return GenerationConfig(
+    plain: Any = GenerationConfig
+    return plain(
         bos_token_id=given.bos_token_id,
         eos_token_id=given.eos_token_id,
         pad_token_id=given.pad_token_id,

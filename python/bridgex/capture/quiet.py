@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
     """Silence transformers' progress bars and remarks, and give both back afterwards."""
-    from transformers.utils import logging
+    # The module carries no annotations.
+    logging: Any = import_module("transformers.utils.logging")
 
     bars = logging.is_progress_bar_enabled()
     verbosity = logging.get_verbosity()
