@@ -148,6 +148,7 @@ def _rendered(tables: Sequence[Table]) -> str:
     buffer = io.StringIO()
     console = Console(file=buffer, width=10_000, highlight=False, markup=False)
     for table in tables:
+        console.print(table.title)
         console.print(_rich(table))
         for note in table.notes:
             console.print(f"  {note}")
@@ -160,8 +161,8 @@ def _rich(table: Table) -> Any:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    result = RichTable(title=table.title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=True)
-    result.title_style = ""
+    named = any(table.columns)
+    result = RichTable(box=box.SIMPLE_HEAD if named else box.SIMPLE, show_header=named)
     for number, column in enumerate(table.columns):
         left = number == 0 or any(isinstance(row[number], str) for row in table.rows)
         result.add_column(Text(column), justify="left" if left else "right", no_wrap=True)

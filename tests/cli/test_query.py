@@ -1,0 +1,217 @@
+"""Queries on a store, as a user gives them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from bridgex.analysis import bridge_neurons, select_neurons
+from bridgex.schema import Pair
+from bridgex.store import Store
+from bridgex.testing import reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+PAIR = ("--source", "id", "--target", "tl")
+
+
+def test_overlap_counts_every_pair_of_languages(bridgex: Callable[..., Any], store: Path) -> None:
+    done = bridgex("query", "overlap", store, "--format", "json")
+    assert done.code == 0
+    answer = json.loads(done.out)
+    assert answer["schema"] == "bridgex.overlap/1"
+    assert len(answer["rows"]) == 15
+    snapshot = Store.open(store).snapshot()
+    statistics = {code: snapshot.statistics(code) for code in snapshot.languages}
+    neurons = select_neurons(statistics, snapshot.provenance.layer_offsets)
+    for row in answer["rows"]:
+        both = neurons.mask(row["first"]) & neurons.mask(row["second"])
+        assert row["shared"] == both.sum() == sum(row["by_layer"])
+
+
+def test_overlap_as_a_table_goes_to_stdout_alone(bridgex: Callable[..., Any], store: Path) -> None:
+    done = bridgex("query", "overlap", store, "--languages", "id,Tagalog")
+    assert done.code == 0
+    assert done.err == ""
+    assert "top 1 % of every layer by probability" in done.out
+    assert done.out.count("21") >= 2  # 7 + 6 + 8 neurons on the diagonal
+
+
+def test_neurons_that_two_languages_share(bridgex: Callable[..., Any], store: Path) -> None:
+    options = ("--languages", "id,tl", "--top-percent", "20")
+    done = bridgex("query", "neurons", store, *options, "--format", "json")
+    answer = json.loads(done.out)
+    assert sum(answer["by_layer"]) == len(answer["rows"]) > 0
+    assert {"layer", "neuron", "probability_id", "mean_tl"} <= set(answer["rows"][0])
+    table = bridgex("query", "neurons", store, *options, "--limit", "3")
+    assert f"{len(answer['rows']) - 3} more" in table.out
+
+
+@pytest.mark.parametrize("estimator", ["unbiased", "biased", "linear", "reference"])
+@pytest.mark.parametrize("bandwidth", ["neuron", "layer", "reference", "1.5"])
+def test_spectrum_is_what_the_definition_says(
+    bridgex: Callable[..., Any], store: Path, estimator: reference.Estimator, bandwidth: str
+) -> None:
+    options = ("--top-percent", "20", "--estimator", estimator, "--bandwidth", bandwidth)
+    done = bridgex("query", "spectrum", store, *PAIR, *options, "--format", "json", "--layers", 1)
+    assert done.code == 0, done.err
+    rows = {row["bridge"]: row for row in json.loads(done.out)["rows"]}
+    assert set(rows) == {"en", "es", "sw"}
+    expected = plain_spectrum(store, layer=1, estimator=estimator, bandwidth=bandwidth)
+    for bridge, score in expected.items():
+        found = rows[bridge]
+        # Low-rank features stay within their own bound; single precision adds some 1e-6.
+        assert found["score"] == pytest.approx(score, abs=found["error_bound"] + 1e-5)
+
+
+def plain_spectrum(
+    path: Path, *, layer: int, estimator: reference.Estimator, bandwidth: str
+) -> dict[str, float]:
+    """Recompute one layer with the plain definitions."""
+    snapshot = Store.open(path).snapshot()
+    offsets = snapshot.provenance.layer_offsets
+    span = slice(offsets[layer], offsets[layer + 1])
+    statistics = {code: snapshot.statistics(code) for code in snapshot.languages}
+    neurons = select_neurons(statistics, offsets, top_percent=20)
+    rows = snapshot.probes(Pair("id", "tl")).layer(layer)
+    pair = rows[(neurons.mask("id") & neurons.mask("tl"))[span]]
+    masks = {
+        code: bridge_neurons("contrast", code, ("id", "tl"), neurons, statistics)[span]
+        for code in ("en", "es", "sw")
+    }
+    union = rows[np.any(list(masks.values()), axis=0)]
+    width = plain_bandwidth(bandwidth, np.concatenate([pair, union]))
+    return {
+        code: reference.layer_score(
+            reference.dependence_matrix(pair, rows[mask], estimator=estimator, bandwidth=width)
+        )
+        for code, mask in masks.items()
+    }
+
+
+def plain_bandwidth(bandwidth: str, rows: NDArray[np.float32]) -> str | float:
+    """Return the rule, or the width where it is pooled over all candidates or given."""
+    if bandwidth == "layer":
+        return reference.layer_bandwidth(reference.standardise(rows))
+    return bandwidth if bandwidth in ("neuron", "reference") else float(bandwidth)
+
+
+def test_bridges_are_ranked_by_their_mean_over_the_middle(
+    bridgex: Callable[..., Any], store: Path
+) -> None:
+    options = (*PAIR, "--top-percent", "20", "--format", "json")
+    ranked = json.loads(bridgex("query", "bridges", store, *options).out)
+    spectrum = json.loads(bridgex("query", "spectrum", store, *options, "--layers", "1").out)
+    assert ranked["layers"] == [1]
+    assert ranked["samples"] == 40
+    scores = {row["bridge"]: row["score"] for row in spectrum["rows"]}
+    expected = sorted(scores, key=lambda code: -scores[code])
+    assert [row["bridge"] for row in ranked["rows"]] == expected
+    assert ranked["best"] == expected[0]
+    for row in ranked["rows"]:
+        assert row["score"] == pytest.approx(scores[row["bridge"]], abs=1e-12)
+
+
+def test_cells_that_cannot_be_estimated_are_said_and_not_scored(
+    bridgex: Callable[..., Any], store: Path
+) -> None:
+    done = bridgex("query", "spectrum", store, *PAIR, "--top-percent", "1")
+    assert done.code == 0
+    assert "not estimable, the pair shares fewer than 5 neurons" in done.out
+    answer = json.loads(
+        bridgex("query", "spectrum", store, *PAIR, "--top-percent", "1", "--format", "json").out
+    )
+    assert {row["score"] for row in answer["rows"]} == {None}
+
+
+def test_preset_paper_follows_the_published_scripts(
+    bridgex: Callable[..., Any], store: Path
+) -> None:
+    options = ("--preset", "paper", "--top-percent", "20", "--format", "json")
+    chosen = json.loads(bridgex("query", "spectrum", store, *PAIR, *options).out)["options"]
+    assert chosen == {
+        "select": "probability",
+        "scope": "model",
+        "top_percent": 20.0,
+        "ties": "include",
+        "bridge_set": "specific",
+        "estimator": "reference",
+        "normalize": "none",
+        "bandwidth": "reference",
+        "tolerance": 0.001,
+    }
+
+
+def test_every_format_holds_the_same_rows(
+    bridgex: Callable[..., Any], store: Path, tmp_path: Path
+) -> None:
+    ask = ("query", "spectrum", store, *PAIR, "--top-percent", "20", "--format")
+    rows = json.loads(bridgex(*ask, "json").out)["rows"]
+    lines = [json.loads(line) for line in bridgex(*ask, "ndjson").out.splitlines()]
+    assert lines == rows
+    table = list(csv.DictReader(io.StringIO(bridgex(*ask, "csv").out)))
+    assert [float(row["score"]) for row in table] == [row["score"] for row in rows]
+    file = tmp_path / "spectrum.parquet"
+    assert bridgex(*ask, "parquet", "--output", file).code == 0
+    assert pl.read_parquet(file)["score"].to_list() == [row["score"] for row in rows]
+    assert [path.name for path in tmp_path.iterdir()] == ["spectrum.parquet"]
+
+
+def test_store_info_says_what_is_there(bridgex: Callable[..., Any], store: Path) -> None:
+    answer = json.loads(bridgex("store", "info", store, "--format", "json").out)
+    assert [row["of"] for row in answer["rows"]] == ["en", "es", "id", "sw", "tl", "id-tl"]
+    assert answer["provenance"]["layer_sizes"] == [700, 600, 800]
+    table = bridgex("store", "info", store)
+    assert table.code == 0
+    assert "synthetic" in table.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("overlap", "STORE", "--languages", "qq"), 2, "no language has the code or name 'qq'"),
+        (("overlap", "STORE", "--languages", "id,fr"), 1, "no statistics of fr"),
+        (("overlap", "STORE", "--top-percent", "0.01"), 1, "is no neuron"),
+        (("overlap", "nowhere"), 1, "nowhere"),
+        (("overlap", "STORE", "--format", "parquet"), 1, "--output FILE"),
+        (("neurons", "STORE", "--languages", "fr"), 1, "'fr'; there are en, es, id, sw, tl"),
+        (("spectrum", "STORE", *PAIR, "--layers", "2-9"), 1, "layers 0 to 2"),
+        (("spectrum", "STORE", *PAIR, "--layers", "9-2"), 2, "comes before the first"),
+        (("spectrum", "STORE", *PAIR, "--layers", "x"), 2, "expected layers such as 6-11"),
+        (("spectrum", "STORE", *PAIR, "--bridges", "fr"), 1, "no statistics of fr"),
+        (("spectrum", "STORE", *PAIR, "--bridges", "id"), 1, "is of the pair"),
+        (("spectrum", "STORE", *PAIR, "--bridges", ","), 2, "expected languages"),
+        (("spectrum", "STORE", *PAIR, "--bandwidth", "wide"), 2, "expected neuron, layer"),
+        (("spectrum", "STORE", *PAIR, "--bandwidth", "-1"), 2, "positive"),
+        (("spectrum", "STORE", *PAIR, "--gold", "keep"), 1, "gold filter keep"),
+        (("bridges", "STORE", "--source", "en", "--target", "es"), 1, "probes of en-es"),
+    ],
+)
+def test_bad_input_gets_one_clear_message(
+    bridgex: Callable[..., Any], store: Path, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    done = bridgex("query", *(store if word == "STORE" else word for word in arguments))
+    assert done.code == code
+    assert message in done.err
+    assert done.out == ""
+    assert "Traceback" not in done.err
+
+
+def test_a_directory_that_is_no_store_is_refused_and_left_alone(
+    bridgex: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    done = bridgex("store", "info", tmp_path)
+    assert done.code == 1
+    assert "not a bridgex store" in done.err or "no store" in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
