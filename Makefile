@@ -11,7 +11,7 @@ UV ?= $(or $(shell command -v uv 2>/dev/null),$(BIN)/uv)
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 
-.PHONY: help setup fmt lint test test-fast test-rust test-python bench demo requirements clean
+.PHONY: help setup fmt lint test test-fast test-rust test-python bench demo docs requirements clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | column -t -s $$'\t'
@@ -64,6 +64,9 @@ test-fast: $(VENV)/.dev  ## the tests that need no model
 
 bench: $(VENV)/.dev  ## speed against named rivals
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/pytest benches/python --benchmark-only
+
+docs: $(VENV)/.dev  ## make the pages that come from the program itself
+	@$(BIN)/python -m bridgex.cli.reference > docs/reference/cli.md
 
 requirements:  ## pin the current versions of everything that is installed
 	@for extra in demo dev; do \

@@ -16,10 +16,25 @@ DEFAULT_SOURCE = "id"
 DEFAULT_TARGET = "tl"
 DEFAULT_BRIDGES = ("en", "es", "de", "fr")
 
+TEXT_SIZE = 14_000
+"""Characters of text a language: several thousand tokens."""
+
 
 @click.command()
-@click.option("--source", type=LanguageCode(), default=DEFAULT_SOURCE, show_default=True)
-@click.option("--target", type=LanguageCode(), default=DEFAULT_TARGET, show_default=True)
+@click.option(
+    "--source",
+    type=LanguageCode(),
+    default=DEFAULT_SOURCE,
+    show_default=True,
+    help="Source language.",
+)
+@click.option(
+    "--target",
+    type=LanguageCode(),
+    default=DEFAULT_TARGET,
+    show_default=True,
+    help="Target language.",
+)
 @click.option(
     "--bridges",
     type=LanguageCodes(),
@@ -55,7 +70,9 @@ def command(
 
     check_pair(source, target, bridges)
     lexicon = read_lexicon(bundled_lexicon("strict"), source, target, identical="drop")
-    texts = {code: tuple(cldr_sentences(code)) for code in (source, target, *bridges)}
+    texts = {
+        code: tuple(cldr_sentences(code, size=TEXT_SIZE)) for code in (source, target, *bridges)
+    }
 
     from bridgex.capture import demo_model_path, load_model
     from bridgex.cli.stages import run_and_show
