@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,8 +71,10 @@ def fork(work: Callable[[], object]) -> int:
     try:
         work()
         status = 0
+    except Exception:
+        traceback.print_exc()
+        raise
     finally:
-        sys.stderr.flush()
         os._exit(status)
 
 
@@ -164,6 +167,23 @@ def race(path: Path, workers: int) -> dict[str, object]:
     return {"won": won, "records": len(records), "views": len(seen)}
 
 
+def open_at(start: float, path: Path) -> None:
+    """Open or create a store at a given time."""
+    while time.time() < start:
+        pass
+    open_store(path)
+
+
+def create(path: Path, rounds: int) -> dict[str, object]:
+    """Let four writers create the same store at once, again and again."""
+    for index in range(rounds):
+        start = time.time() + 0.01
+        children = [fork(partial(open_at, start, path / str(index))) for _ in range(4)]
+        for child in children:
+            killed(child)
+    return {"stores": len(list(path.glob("*/zarr.json")))}
+
+
 def check_readable(path: Path, records: list[str]) -> int:
     """Check that a view of the store adds up exactly; return the number of records in it."""
     snapshot = Store.open(path).snapshot()
@@ -189,6 +209,7 @@ def statistics_of(records: tuple[str, ...]) -> NeuronStatistics:
 
 
 ACTIONS: dict[str, Callable[..., dict[str, object]]] = {
+    "create": create,
     "events": kill_everywhere,
     "random": kill_at_random,
     "race": race,

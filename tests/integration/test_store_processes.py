@@ -68,6 +68,11 @@ def test_killed_at_every_step_of_a_commit(tmp_path: Path, first: int) -> None:
     assert_same_bits(tmp_path / "store", result["records"])
 
 
+def test_writers_that_race_create_one_store(tmp_path: Path) -> None:
+    assert run("create", tmp_path, 25)["stores"] == 25
+    assert list(tmp_path.rglob(".bridgex-*")) == []
+
+
 def test_killed_at_random_while_the_text_grows(tmp_path: Path) -> None:
     result = run("random", tmp_path / "store", 15, 1)
     assert result["kills"] >= 10

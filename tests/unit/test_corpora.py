@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tracemalloc
 from itertools import islice, repeat
 from typing import TYPE_CHECKING
 
@@ -96,6 +97,19 @@ def test_record_digests_are_the_first_bytes_of_sha256() -> None:
 def test_parts_are_made_as_they_are_asked_for() -> None:
     endless = split_parts(repeat("habari ya dunia"), language="sw", part_bytes=100)
     assert [len(part.records) for part in islice(endless, 3)] == [6, 6, 6]
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    path = text_file(tmp_path, b"a sentence of some length\n" * 100_000)
+    tracemalloc.start()
+    try:
+        parts = split_parts(read_records(path), language="sw", part_bytes=16_384)
+        count = sum(len(part.records) for part in parts)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 100_000
+    assert peak < 500_000 < path.stat().st_size
 
 
 def test_nothing_makes_no_part() -> None:

@@ -72,6 +72,18 @@ def test_statistics_of_parts_and_corpora_add_up(store: Store) -> None:
     assert snapshot.statistics("sw", "default").record_count == 8
 
 
+def test_parts_are_added_up_in_the_order_of_their_ids(store: Store) -> None:
+    ingest(store, parts_of(TEXT))
+    total = NeuronStatistics.zeros(12)
+    in_order = sorted((store.path / "commits/statistics/sw").iterdir())
+    for marker in in_order:
+        start = json.loads(marker.read_text())["place"]["records_before"]
+        total = total.merge(synthetic.statistics(TEXT[start : start + 2]))
+    assert_equal(store.snapshot().statistics("sw"), total)
+    by_place = [json.loads(marker.read_text())["place"]["records_before"] for marker in in_order]
+    assert by_place != sorted(by_place), "choose a text whose ids are in another order"
+
+
 def test_the_same_text_again_changes_nothing(store: Store) -> None:
     parts = parts_of(TEXT)
     assert ingest(store, parts) == [True] * len(parts)
@@ -326,14 +338,16 @@ def test_where_links_are_not_supported_markers_are_still_exclusive(
     assert_equal(store.snapshot().statistics("sw"), synthetic.statistics(TEXT[:1]))
 
 
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), FileExistsError(17, "Exists")])
 def test_a_link_that_reports_failure_after_success_has_won(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch, error: OSError
 ) -> None:
+    """A network file system may lose the reply, and may then try again by itself."""
     link = os.link
 
     def lost_reply(source: Path, target: Path) -> None:
         link(source, target)
-        raise OSError(5, "Input/output error")
+        raise error
 
     monkeypatch.setattr(os, "link", lost_reply)
     assert ingest(store, parts_of(TEXT)) == [True] * 4

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import zarr
 
 from bridgex.corpora import CorpusPart, WordPart, split_parts, split_words
 from bridgex.errors import InvalidInputError, NotFoundError, ProvenanceError, StoreError
@@ -171,9 +172,7 @@ def test_another_identity_is_shown_with_both_values(store: Store) -> None:
     "same",
     [
         lambda provenance: replace(provenance, model="the same model by another name"),
-        lambda provenance: replace(
-            provenance, versions={"numpy": provenance.versions["numpy"] + ".post1"}
-        ),
+        lambda provenance: replace(provenance, versions={"synthetic": "1.2.4"}),
     ],
 )
 def test_what_does_not_change_the_numbers_may_differ(
@@ -360,6 +359,49 @@ def test_a_removed_chunk_of_probes(store: Store) -> None:
     assert probes.layer(0).shape == (5, 8)
     with pytest.raises(StoreError, match=r"layer_1/c/0/0: the file is missing"):
         probes.rows(1, [0])
+
+
+@pytest.mark.parametrize("layout", [{"chunks": (2, 3)}, {"chunks": (1, 1), "shards": (5, 3)}])
+def test_a_removed_chunk_that_only_zarr_reads(store: Store, layout: dict[str, Any]) -> None:
+    probe(store, word_parts(WORDS[:3]))
+    directory = one(store, "parts/*/layer_0")
+    shutil.rmtree(directory)
+    array = zarr.create_array(str(directory), shape=(5, 3), dtype="float32", **layout)
+    array[...] = 1
+    chunk = one(store, "parts/*/layer_0/c/0/0")
+    content = chunk.read_bytes()
+    probes = store.snapshot().probes(PAIR)
+    assert (probes.layer(0) == 1).all()
+    chunk.unlink()
+    with pytest.raises(StoreError, match=r"layer_0: \d+ chunks are missing"):
+        probes.rows(0, [4])
+    chunk.write_bytes(content[:-1])
+    with pytest.raises(StoreError, match=r"the store is damaged at .*layer_0"):
+        probes.rows(0, [4])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"shape": [', '"shape": [1,', r"zarr\.json: expected an array of shape \[12\], found"),
+        ('"data_type"', '"date_type"', "the store is damaged at .*sum"),
+        ("{", "", r"zarr\.json: Extra data|zarr\.json: Expecting"),
+    ],
+)
+def test_damaged_metadata(store: Store, old: str, new: str, message: str) -> None:
+    ingest(store, parts_of(TEXT[:1]))
+    path = one(store, "parts/*/sum/zarr.json")
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(StoreError, match=message):
+        store.snapshot().statistics("sw")
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"attributes": {"bridgex": {"words": []}}}'])
+def test_damaged_words(store: Store, content: str) -> None:
+    probe(store, word_parts(WORDS[:3]))
+    one(store, "parts/*/zarr.json").write_text(content)
+    with pytest.raises(StoreError, match=r"JSON object|attributes are missing|3 words, found 0"):
+        store.snapshot().probes(PAIR)
 
 
 def test_a_removed_part(store: Store) -> None:

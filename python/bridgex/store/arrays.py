@@ -28,6 +28,8 @@ _MAPPABLE = {
     "float32": "<f4",
     "float16": "<f2",
 }
+_METADATA = "zarr.json"
+_PLAIN_KEYS = {"name": "default", "configuration": {"separator": "/"}}
 _PLAIN_CODECS = [{"name": "bytes", "configuration": {"endian": "little"}}]
 
 
@@ -66,18 +68,29 @@ def write_group(
 
 
 def read_attributes(directory: Path) -> dict[str, Any]:
-    """Read the attributes that ``write_group`` kept."""
-    attributes: dict[str, Any] = _read_metadata(directory)["attributes"]["bridgex"]
-    return attributes
+    """Read the attributes that ``write_group`` kept.
+
+    Raises
+    ------
+    StoreError
+        If they are missing.
+    """
+    attributes = _read_metadata(directory).get("attributes")
+    if not isinstance(attributes, dict) or not isinstance(attributes.get("bridgex"), dict):
+        raise damaged(directory / _METADATA, "the attributes are missing")
+    kept: dict[str, Any] = attributes["bridgex"]
+    return kept
 
 
-def read_array(directory: Path) -> NDArray[Any]:
+def read_array(directory: Path, shape: tuple[int, ...]) -> NDArray[Any]:
     """Open an array: a memory map where its chunk is the plain array, a copy elsewhere.
 
     Parameters
     ----------
     directory
         The array's directory.
+    shape
+        The shape that it must have.
 
     Returns
     -------
@@ -87,53 +100,76 @@ def read_array(directory: Path) -> NDArray[Any]:
     Raises
     ------
     StoreError
-        If the metadata or the chunk is missing, or the chunk has another size than the array.
+        If the metadata or a chunk is missing, or has another shape or size than it should.
     """
     metadata = _read_metadata(directory)
-    mapped = _map(directory, metadata)
-    return read_by_zarr(directory) if mapped is None else mapped
+    if metadata.get("shape") != list(shape):
+        raise damaged(
+            directory / _METADATA,
+            f"expected an array of shape {list(shape)}, found {metadata.get('shape')}",
+        )
+    if not _is_plain(metadata, shape):
+        return read_by_zarr(directory)
+    return _map(directory, shape, np.dtype(_MAPPABLE[metadata["data_type"]]))
 
 
 def read_by_zarr(directory: Path) -> NDArray[Any]:
-    """Read a whole array through zarr."""
-    array = zarr.open_array(str(directory), mode="r")
-    if array.nchunks_initialized < array.nchunks:
-        raise _damaged(directory, f"{array.nchunks - array.nchunks_initialized} chunks are missing")
-    return np.asarray(array[...])
+    """Read a whole array through zarr.
+
+    Raises
+    ------
+    StoreError
+        If a chunk is missing or cannot be decoded.
+    """
+    try:
+        array = zarr.open_array(str(directory), mode="r")
+        missing = array.nchunks - array.nchunks_initialized
+        values = np.asarray(array[...])
+    except Exception as error:  # each codec raises errors of its own
+        raise damaged(directory, repr(error)) from error
+    if missing:
+        raise damaged(directory, f"{missing} chunks are missing")
+    return values
 
 
-def _map(directory: Path, metadata: dict[str, Any]) -> NDArray[Any] | None:
-    shape = tuple(metadata["shape"])
-    dtype = _MAPPABLE.get(str(metadata["data_type"]))
-    chunks = metadata["chunk_grid"]["configuration"].get("chunk_shape")
-    if dtype is None or metadata["codecs"] != _PLAIN_CODECS or list(shape) != chunks:
-        return None
-    separator = metadata["chunk_key_encoding"]["configuration"].get("separator")
-    if metadata["chunk_key_encoding"]["name"] != "default" or separator != "/":
-        return None
+def _is_plain(metadata: dict[str, Any], shape: tuple[int, ...]) -> bool:
+    """Say whether the only chunk is the array in little-endian C order."""
+    return (
+        str(metadata.get("data_type")) in _MAPPABLE
+        and metadata.get("codecs") == _PLAIN_CODECS
+        and metadata.get("chunk_grid", {}).get("configuration") == {"chunk_shape": list(shape)}
+        and metadata.get("chunk_key_encoding") == _PLAIN_KEYS
+        and not metadata.get("storage_transformers")
+    )
+
+
+def _map(directory: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     path = directory.joinpath("c", *["0"] * len(shape))
-    expected = math.prod(shape) * np.dtype(dtype).itemsize
+    expected = math.prod(shape) * dtype.itemsize
     try:
         size = path.stat().st_size
     except FileNotFoundError:
-        raise _damaged(path, "the file is missing") from None
+        raise damaged(path, "the file is missing") from None
     if size != expected:
-        raise _damaged(path, f"expected {expected} bytes, the file has {size}")
+        raise damaged(path, f"expected {expected} bytes, the file has {size}")
     return np.memmap(path, dtype=dtype, mode="r", shape=shape)
 
 
 def _read_metadata(directory: Path) -> dict[str, Any]:
-    path = directory / "zarr.json"
+    path = directory / _METADATA
     try:
-        metadata: dict[str, Any] = json.loads(path.read_bytes())
+        metadata = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise _damaged(path, "the file is missing") from None
+        raise damaged(path, "the file is missing") from None
     except ValueError as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged(path, str(error)) from error
+    if not isinstance(metadata, dict):
+        raise damaged(path, "it is not a JSON object")
     return metadata
 
 
-def _damaged(path: Path, what: str) -> StoreError:
+def damaged(path: Path, what: str) -> StoreError:
+    """Return the error that says that a file of a part is not as it was committed."""
     return StoreError(
         f"the store is damaged at {path}: {what}",
         hint="Restore the file from a copy; or delete the part's marker below commits/ (its name "

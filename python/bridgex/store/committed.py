@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def read_digests(root: Path, marker: Marker) -> NDArray[np.uint64]:
     """Read the record digests of a part, uint64 (record,)."""
-    return read_array(root / marker.directory / DIGESTS_ARRAY)
+    return read_array(root / marker.directory / DIGESTS_ARRAY, (marker.records,))
 
 
 class Committed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from bridgex.schema import GoldFilter, Pair, WordPair
+
+
+class Block(NamedTuple):
+    """A stored part of a word list that has samples."""
+
+    directory: Path
+    sample_count: int
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class Probes:
     words: tuple[WordPair, ...]
     considered: int
     layer_sizes: tuple[int, ...]
-    _blocks: tuple[Path, ...] = field(repr=False)
+    _blocks: tuple[Block, ...] = field(repr=False)
 
     @property
     def sample_count(self) -> int:
@@ -79,8 +86,9 @@ class Probes:
         result = np.empty((chosen.size, self.sample_count), dtype=np.float32)
         start = 0
         for block in self._blocks:
-            values = read_array(block / layer_array(layer))
-            end = start + values.shape[1]
+            shape = (self.layer_sizes[layer], block.sample_count)
+            values = read_array(block.directory / layer_array(layer), shape)
+            end = start + block.sample_count
             result[:, start:end] = values[chosen]
             start = end
         return result

@@ -66,9 +66,12 @@ def create_root(path: Path, root: Root) -> bool:
     StoreError
         If the directory holds something else, or cannot be written.
     """
+    # The root is the first file of a store, so in this order a store that another process creates
+    # meanwhile is never taken for something else.
+    holds_something = path.is_dir() and _holds_something(path)
     if (path / ROOT).exists():
         return False
-    if path.is_dir() and _holds_something(path):
+    if holds_something:
         raise StoreError(
             f"the directory {path} is not empty and is not a bridgex store",
             hint="Choose another path, or an empty directory.",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, get_args
 
-from bridgex.errors import NotFoundError, StoreError
+from bridgex.errors import NotFoundError
 from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
-from bridgex.store.arrays import read_array, read_attributes
+from bridgex.store.arrays import damaged, read_array, read_attributes
 from bridgex.store.committed import read_digests
-from bridgex.store.layout import COMMITS, language_commits, pair_commits
+from bridgex.store.layout import COMMITS, STATISTICS_ARRAYS, language_commits, pair_commits
 from bridgex.store.markers import Marker, marker_names
 from bridgex.store.places import effective
-from bridgex.store.probes import Probes
+from bridgex.store.probes import Block, Probes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,14 +110,9 @@ class Snapshot:
 
     def _part_statistics(self, marker: Marker) -> NeuronStatistics:
         directory = self._root / marker.directory
-        return NeuronStatistics(
-            positive_count=read_array(directory / "positive_count"),
-            sum=read_array(directory / "sum"),
-            sum_squares=read_array(directory / "sum_squares"),
-            maximum=read_array(directory / "maximum"),
-            token_count=marker.counted,
-            record_count=marker.records,
-        )
+        shape = (self._provenance.neuron_count,)
+        arrays = {name: read_array(directory / name, shape) for name in STATISTICS_ARRAYS}
+        return NeuronStatistics(**arrays, token_count=marker.counted, record_count=marker.records)
 
     def probes(self, pair: Pair, gold: GoldFilter | None = None) -> Probes:
         """Open the probe activations of a pair.
@@ -154,26 +149,25 @@ class Snapshot:
 
     def _open_probes(self, pair: Pair, gold: GoldFilter, markers: list[Marker]) -> Probes:
         markers = sorted(markers, key=lambda marker: marker.records_before)
-        directories = [self._root / marker.directory for marker in markers]
-        words = [
-            WordPair(source, tuple(targets))
-            for directory in directories
-            for source, targets in read_attributes(directory)["words"]
-        ]
-        if len(words) != sum(marker.counted for marker in markers):
-            raise StoreError(f"the parts of the probes of {pair} contradict their markers")
         return Probes(
             pair=pair,
             gold=gold,
-            words=tuple(words),
+            words=tuple(word for marker in markers for word in self._part_words(marker)),
             considered=sum(marker.records for marker in markers),
             layer_sizes=self._provenance.layer_sizes,
             _blocks=tuple(
-                directory
-                for directory, marker in zip(directories, markers, strict=True)
+                Block(self._root / marker.directory, marker.counted)
+                for marker in markers
                 if marker.counted
             ),
         )
+
+    def _part_words(self, marker: Marker) -> list[WordPair]:
+        directory = self._root / marker.directory
+        words = read_attributes(directory).get("words", [])
+        if len(words) != marker.counted:
+            raise damaged(directory, f"expected {marker.counted} words, found {len(words)}")
+        return [WordPair(source, tuple(targets)) for source, targets in words]
 
 
 def _absent(what: str, kinds: str, there: Sequence[str]) -> NotFoundError:

@@ -37,7 +37,7 @@ def provenance(
         layer_sizes=layer_sizes,
         site="act",
         policies={"special tokens": "excluded"},
-        versions={"numpy": np.__version__},
+        versions={"synthetic": "1.2.3"},
     )
 
 
