@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridgex.analysis import overlap, rank_bridges, select_neurons, spectrum
-from bridgex.analysis.spectrum import SpectrumOptions
+from bridgex.analysis.spectra import SpectrumOptions
 from bridgex.engines.generator import ModelGenerator
 from bridgex.engines.local import ingest_corpus, ingest_probes
 from bridgex.errors import InvalidInputError

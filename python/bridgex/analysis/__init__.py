@@ -11,10 +11,10 @@ from bridgex.analysis.arrays import (
     top_k,
     unpack,
 )
-from bridgex.analysis.overlap import Overlap, overlap
+from bridgex.analysis.overlaps import Overlap, overlap
 from bridgex.analysis.ranking import Ranking, rank_bridges
 from bridgex.analysis.selection import LanguageNeurons, bridge_neurons, select_neurons
-from bridgex.analysis.spectrum import Spectrum, SpectrumOptions, middle_layers, spectrum
+from bridgex.analysis.spectra import Spectrum, SpectrumOptions, middle_layers, spectrum
 
 __all__ = [
     "Dependence",

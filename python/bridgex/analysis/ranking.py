@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bridgex.analysis.spectrum import middle_layers
+from bridgex.analysis.spectra import middle_layers
 from bridgex.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bridgex.analysis.spectrum import Spectrum
+    from bridgex.analysis.spectra import Spectrum
     from bridgex.schema import Pair
 
 

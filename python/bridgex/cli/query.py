@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bridgex.analysis.selection import LanguageNeurons
-    from bridgex.analysis.spectrum import SpectrumOptions
+    from bridgex.analysis.spectra import SpectrumOptions
     from bridgex.cli.output import Format
     from bridgex.schema import GoldFilter, NeuronStatistics
 
@@ -49,7 +49,7 @@ def overlap(
     output: Path | None,
 ) -> None:
     """How many neurons every two languages share."""
-    from bridgex.analysis.overlap import overlap as count
+    from bridgex.analysis.overlaps import overlap as count
     from bridgex.cli.views import overlap_answer
 
     neurons, _ = _language_neurons(store, languages, options)
@@ -116,7 +116,7 @@ def spectrum(
     output: Path | None,
 ) -> None:
     """How strongly each layer's overlap neurons depend on each candidate's."""
-    from bridgex.analysis.spectrum import spectrum as compute
+    from bridgex.analysis.spectra import spectrum as compute
     from bridgex.cli.views import spectrum_answer
     from bridgex.schema import Pair
     from bridgex.store import Store
@@ -150,8 +150,8 @@ def bridges(
 ) -> None:
     """Rank the candidates by their mean score over the middle layers."""
     from bridgex.analysis.ranking import rank_bridges
-    from bridgex.analysis.spectrum import middle_layers
-    from bridgex.analysis.spectrum import spectrum as compute
+    from bridgex.analysis.spectra import middle_layers
+    from bridgex.analysis.spectra import spectrum as compute
     from bridgex.cli.views import ranking_answer
     from bridgex.schema import Pair
     from bridgex.store import Store

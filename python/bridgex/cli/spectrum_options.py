@@ -13,7 +13,7 @@ from bridgex.cli.options import BandwidthValue, combined
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridgex.analysis.spectrum import SpectrumOptions
+    from bridgex.analysis.spectra import SpectrumOptions
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -85,7 +85,7 @@ def spectrum_options(function: F) -> F:
 def _collected(function: F, options: Callable[[F], F]) -> F:
     @wraps(function)
     def collect(*args: Any, preset: str, **values: Any) -> Any:
-        from bridgex.analysis.spectrum import SpectrumOptions
+        from bridgex.analysis.spectra import SpectrumOptions
 
         names = {field.name for field in fields(SpectrumOptions)} & set(values)
         given = {name: values.pop(name) for name in names}

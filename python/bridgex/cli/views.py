@@ -13,10 +13,10 @@ from bridgex.cli.output import Answer, Table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bridgex.analysis.overlap import Overlap
+    from bridgex.analysis.overlaps import Overlap
     from bridgex.analysis.ranking import Ranking
     from bridgex.analysis.selection import LanguageNeurons
-    from bridgex.analysis.spectrum import Spectrum
+    from bridgex.analysis.spectra import Spectrum
     from bridgex.schema import NeuronStatistics
 
 

@@ -22,10 +22,8 @@ from bridgex.analysis.selection import (
     layer_slice,
     select_neurons,
 )
-from bridgex.schema import Pair
-
 from bridgex.errors import InvalidInputError, NotFoundError
-from bridgex.schema import MINIMUM_SAMPLES
+from bridgex.schema import MINIMUM_SAMPLES, Pair
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
