@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bridgex.analysis import _thin as _native
+from bridgex import _native
 from bridgex.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -444,8 +444,7 @@ def _offsets(values: ArrayLike, bits: int) -> NDArray[np.int64]:
         )
     if offsets[0] < 0 or offsets[-1] > bits or np.any(offsets[1:] < offsets[:-1]):
         raise InvalidInputError(
-            f"layer_offsets must rise within the {bits} bits of the bitsets, not "
-            f"{offsets.tolist()}"
+            f"layer_offsets must rise within the {bits} bits of the bitsets, not {offsets.tolist()}"
         )
     return offsets.astype(np.int64)
 

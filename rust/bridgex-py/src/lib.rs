@@ -1,7 +1,49 @@
 //! `bridgex._native`: arrays in, arrays out, errors translated.
 
+mod call;
+mod dependence;
+mod errors;
+mod sets;
+
 use pyo3::prelude::*;
 
 /// The compiled core of bridgex.
 #[pymodule]
-mod _native {}
+mod _native {
+    use pyo3::{exceptions::PyRuntimeWarning, prelude::*, types::PyDict};
+
+    #[pymodule_export]
+    use super::dependence::{dependence, spectrum_scores};
+    #[pymodule_export]
+    use super::sets::{overlap_counts, top_k};
+
+    /// Version, profile, SIMD path and number of threads of this build on this machine.
+    #[pyfunction]
+    fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+        let threads = bridgex_core::parallel::thread_count(None)
+            .map_err(|error| crate::errors::translate(py, &error))?;
+        let info = PyDict::new(py);
+        info.set_item("version", env!("CARGO_PKG_VERSION"))?;
+        info.set_item(
+            "profile",
+            if cfg!(debug_assertions) {
+                "debug"
+            } else {
+                "release"
+            },
+        )?;
+        info.set_item("simd", bridgex_core::simd::path())?;
+        info.set_item("threads", threads)?;
+        Ok(info)
+    }
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        if cfg!(debug_assertions) {
+            let message = c"bridgex._native is a debug build and very slow; run `make setup`";
+            let category = module.py().get_type::<PyRuntimeWarning>();
+            PyErr::warn(module.py(), &category, message, 1)?;
+        }
+        Ok(())
+    }
+}

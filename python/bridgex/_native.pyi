@@ -1,0 +1,55 @@
+"""The compiled core. Private: use ``bridgex.analysis.arrays``, which checks what goes in."""
+
+from collections.abc import Sequence
+from typing import TypedDict, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Rows = NDArray[np.float32] | NDArray[np.float64]
+_Vector = NDArray[np.float64]
+
+@final
+class _BuildInfo(TypedDict):
+    version: str
+    profile: str
+    simd: str
+    threads: int
+
+def build_info() -> _BuildInfo: ...
+def top_k(values: _Vector, k: int, *, tie_break: _Vector | None = None) -> NDArray[np.uint64]: ...
+def overlap_counts(
+    bitsets: NDArray[np.uint64], layer_offsets: NDArray[np.int64], *, threads: int | None = None
+) -> NDArray[np.uint64]: ...
+def dependence(
+    x: _Rows,
+    y: _Rows,
+    *,
+    estimator: str,
+    normalize: str,
+    bandwidth: str | float,
+    tol: float,
+    dtype: str,
+    threads: int | None,
+    matrix: bool,
+) -> tuple[
+    float, _Vector, _Vector, NDArray[np.float64] | None, int, float, _Vector, _Vector, int, int
+]: ...
+def spectrum_scores(
+    pair_rows: Sequence[_Rows],
+    bridge_rows: Sequence[_Rows],
+    members: Sequence[Sequence[NDArray[np.int64]]],
+    *,
+    estimator: str,
+    normalize: str,
+    bandwidth: str | float,
+    tol: float,
+    threads: int | None,
+) -> tuple[
+    NDArray[np.float64],
+    NDArray[np.uint8],
+    NDArray[np.int64],
+    NDArray[np.float64],
+    NDArray[np.int64],
+    NDArray[np.int64],
+]: ...

@@ -1,0 +1,199 @@
+//! Scores of some neurons against some others.
+
+use super::{
+    estimate::Formula,
+    neuron::{KernelForm, Neuron, Part},
+};
+use crate::{
+    product::{Real, add_product},
+    simd::{dot, vectorised},
+};
+
+/// Rows of a factor of a product: about as many as keep the product in the second level cache.
+const PRODUCT_ROWS: usize = 256;
+
+/// Neurons in a tile of kernels.
+const KERNELS: usize = 32;
+
+/// Entries of a kernel that are multiplied at a time, at least.
+const KERNEL_ENTRIES: usize = 1024;
+
+/// Some neurons through their features, laid out for the product.
+pub(super) struct FeatureTile<T> {
+    /// Which neurons, by their position in the set.
+    pub members: Vec<usize>,
+    rank: usize,
+    /// Feature 0 of every neuron, then feature 1 of every neuron, and so on; zeros where a neuron
+    /// has fewer.
+    features: Vec<T>,
+    vectors: Vec<T>,
+    totals: Vec<f64>,
+    scales: Vec<f64>,
+}
+
+impl<T: Real> FeatureTile<T> {
+    /// Take the features of a set out of its neurons, those of about the same rank together.
+    pub fn cut(neurons: &mut [Neuron<T>], samples: usize) -> Vec<Self> {
+        let mut order: Vec<usize> = (0..neurons.len())
+            .filter(|&index| neurons[index].part == Part::Features)
+            .collect();
+        order.sort_by_key(|&index| neurons[index].rank);
+        let mut tiles = Vec::new();
+        let mut rest = &order[..];
+        while let Some(&first) = rest.first() {
+            let width = (PRODUCT_ROWS / neurons[first].rank).clamp(4, rest.len().max(4));
+            let (members, later) = rest.split_at(width.min(rest.len()));
+            tiles.push(Self::pack(neurons, members, samples));
+            rest = later;
+        }
+        tiles
+    }
+
+    fn pack(neurons: &mut [Neuron<T>], members: &[usize], samples: usize) -> Self {
+        let rank = members
+            .iter()
+            .map(|&index| neurons[index].rank)
+            .max()
+            .unwrap_or(0);
+        let mut tile = Self {
+            members: members.to_vec(),
+            rank,
+            features: vec![T::default(); rank * members.len() * samples],
+            vectors: Vec::new(),
+            totals: members.iter().map(|&index| neurons[index].total).collect(),
+            scales: members.iter().map(|&index| neurons[index].scale).collect(),
+        };
+        for (place, &index) in members.iter().enumerate() {
+            let features = std::mem::take(&mut neurons[index].features);
+            for (k, feature) in features.chunks_exact(samples).enumerate() {
+                let start = (k * members.len() + place) * samples;
+                tile.features[start..start + samples].copy_from_slice(feature);
+            }
+            tile.vectors.append(&mut neurons[index].vector);
+        }
+        tile
+    }
+
+    /// Scores of this tile's neurons against another's, row after row.
+    pub fn scores(&self, other: &Self, samples: usize, formula: &Formula) -> Vec<f64> {
+        let (rows, columns) = (self.members.len(), other.members.len());
+        let width = other.rank * columns;
+        let mut products = vec![T::default(); self.rank * rows * width];
+        add_product(&self.features, &other.features, samples, &mut products);
+        let mut scores = vec![0.0; rows * columns];
+        vectorised(|| {
+            for (line, product) in products.chunks_exact(width).enumerate() {
+                let start = (line % rows) * columns;
+                add_squares(product, &mut scores[start..start + columns]);
+            }
+        });
+        let mut vectors = vec![
+            T::default();
+            if formula.has_vector() {
+                rows * columns
+            } else {
+                0
+            }
+        ];
+        add_product(&self.vectors, &other.vectors, samples, &mut vectors);
+        for (index, score) in scores.iter_mut().enumerate() {
+            let (row, column) = (index / columns, index % columns);
+            let vector = vectors.get(index).map_or(0.0, |&value| value.wide());
+            *score += formula.weight * vector
+                + formula.total_weight * self.totals[row] * other.totals[column];
+            *score *= self.scales[row] * other.scales[column];
+        }
+        scores
+    }
+}
+
+/// Add the squares of one neuron's products with every feature of every other neuron.
+#[inline(always)]
+fn add_squares<T: Real>(products: &[T], sums: &mut [f64]) {
+    for feature in products.chunks_exact(sums.len()) {
+        for (sum, &value) in sums.iter_mut().zip(feature) {
+            *sum += (value * value).wide();
+        }
+    }
+}
+
+/// Some neurons through their kernels.
+pub(super) struct KernelTile<'a> {
+    /// Which neurons, by their position in the set.
+    pub members: Vec<usize>,
+    forms: Vec<&'a KernelForm>,
+}
+
+impl<'a> KernelTile<'a> {
+    /// Cut the neurons of a set that are chosen into tiles.
+    pub fn cut<T>(neurons: &'a [Neuron<T>], chosen: impl Fn(Part) -> bool) -> Vec<Self> {
+        let forms: Vec<(usize, &KernelForm)> = neurons
+            .iter()
+            .enumerate()
+            .filter(|(_, neuron)| chosen(neuron.part))
+            .filter_map(|(index, neuron)| Some((index, neuron.kernel.as_ref()?)))
+            .collect();
+        forms
+            .chunks(KERNELS)
+            .map(|part| {
+                let (members, forms) = part.iter().copied().unzip();
+                Self { members, forms }
+            })
+            .collect()
+    }
+
+    /// Scores of this tile's neurons against another's, row after row.
+    pub fn scores(&self, other: &Self, samples: usize, formula: &Formula) -> Vec<f64> {
+        let columns = other.members.len();
+        let mut scores = vec![0.0; self.members.len() * columns];
+        let mut start = 0;
+        while start < samples {
+            let end = slab_end(start, samples);
+            let (one, another) = (self.slab(start..end), other.slab(start..end));
+            add_product(&one, &another, one.len() / self.members.len(), &mut scores);
+            start = end;
+        }
+        for (index, score) in scores.iter_mut().enumerate() {
+            let (one, another) = (self.forms[index / columns], other.forms[index % columns]);
+            *score = (*score / (one.norm * another.norm)
+                + formula.weight * dot(&one.vector, &another.vector)
+                + formula.total_weight * one.total * another.total)
+                * one.scale
+                * another.scale;
+        }
+        scores
+    }
+
+    /// The upper triangle's entries in some rows of every kernel, those off the diagonal times √2,
+    /// so that their products count for both halves.
+    fn slab(&self, rows: std::ops::Range<usize>) -> Vec<f64> {
+        let samples = self.forms[0].u.len();
+        let entries: usize = rows.clone().map(|row| samples - row).sum();
+        let mut slab = vec![0.0; entries * self.forms.len()];
+        vectorised(|| {
+            for (form, out) in self.forms.iter().zip(slab.chunks_exact_mut(entries)) {
+                let mut rest = out;
+                for row in rows.clone() {
+                    let (line, later) = rest.split_at_mut(samples - row);
+                    form.centring.row(&form.u, row, line);
+                    line[1..]
+                        .iter_mut()
+                        .for_each(|entry| *entry *= std::f64::consts::SQRT_2);
+                    rest = later;
+                }
+            }
+        });
+        slab
+    }
+}
+
+/// The first row that is not needed to have enough entries of the upper triangle from `start` on.
+fn slab_end(start: usize, samples: usize) -> usize {
+    let mut entries = 0;
+    let mut end = start;
+    while end < samples && entries < KERNEL_ENTRIES {
+        entries += samples - end;
+        end += 1;
+    }
+    end
+}

@@ -1,0 +1,78 @@
+//! The centred kernel itself, row by row and never as a whole.
+
+use crate::simd::{exp_not_positive, sum, vectorised};
+
+/// What is needed to write down any entry of HKH: entry (a, b) is
+/// `K[a, b] - means[a] - means[b] + mean`.
+#[derive(Debug)]
+pub(crate) struct Centring {
+    /// Mean of every row of the kernel.
+    pub means: Vec<f64>,
+    /// Mean of all entries.
+    pub mean: f64,
+}
+
+impl Centring {
+    /// Compute the means of the Gaussian kernel of `u = x / σ`, in O(S²) time and O(S) memory.
+    pub fn new(u: &[f64]) -> Self {
+        let size = u.len() as f64;
+        vectorised(|| {
+            let mut row = vec![0.0; u.len()];
+            let mut means = vec![0.0; u.len()];
+            for (mean, &centre) in means.iter_mut().zip(u) {
+                kernel_row(u, centre, &mut row);
+                *mean = sum(&row) / size;
+            }
+            let mean = sum(&means) / size;
+            Self { means, mean }
+        })
+    }
+
+    /// Write entries (a, a), (a, a + 1), ... of HKH.
+    #[inline(always)]
+    pub fn row(&self, u: &[f64], a: usize, out: &mut [f64]) {
+        kernel_row(&u[a..], u[a], out);
+        let shift = self.mean - self.means[a];
+        for (entry, mean) in out.iter_mut().zip(&self.means[a..]) {
+            *entry = *entry - mean + shift;
+        }
+    }
+
+    /// The diagonal of HKH.
+    pub fn diagonal(&self) -> Vec<f64> {
+        self.means
+            .iter()
+            .map(|mean| 1.0 - 2.0 * mean + self.mean)
+            .collect()
+    }
+
+    /// H K 1.
+    pub fn row_sums(&self) -> Vec<f64> {
+        self.means
+            .iter()
+            .map(|mean| (mean - self.mean) * self.means.len() as f64)
+            .collect()
+    }
+
+    /// tr(HKH HKH).
+    pub fn squared_norm(&self, u: &[f64]) -> f64 {
+        vectorised(|| {
+            let mut row = vec![0.0; u.len()];
+            let mut total = 0.0;
+            for a in 0..u.len() {
+                let row = &mut row[..u.len() - a];
+                self.row(u, a, row);
+                let diagonal = row[0] * row[0];
+                total += 2.0 * crate::simd::dot(row, row) - diagonal;
+            }
+            total
+        })
+    }
+}
+
+#[inline(always)]
+fn kernel_row(u: &[f64], centre: f64, out: &mut [f64]) {
+    for (entry, &value) in out.iter_mut().zip(u) {
+        *entry = exp_not_positive(-0.5 * (value - centre) * (value - centre));
+    }
+}

@@ -1,0 +1,58 @@
+//! Rows of mean 0 and standard deviation 1.
+
+use crate::simd::{dot, sum, vectorised};
+
+/// A standardised row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standardised {
+    /// The values; zeros where the row is constant.
+    pub values: Vec<f64>,
+    /// Whether the row holds one value only.
+    pub constant: bool,
+}
+
+/// Centre a row of finite numbers and divide it by its standard deviation (ddof = 1) plus
+/// `epsilon`.
+///
+/// # Example
+/// ```
+/// use bridgex_core::kernel::standardise::standardise;
+/// assert_eq!(standardise(vec![1.0, 2.0, 3.0], 0.0).values, [-1.0, 0.0, 1.0]);
+/// assert!(standardise(vec![2.0, 2.0], 0.0).constant);
+/// ```
+#[must_use]
+pub fn standardise(mut row: Vec<f64>, epsilon: f64) -> Standardised {
+    if row.iter().all(|&value| value == row[0]) {
+        row.fill(0.0);
+        return Standardised {
+            values: row,
+            constant: true,
+        };
+    }
+    vectorised(|| {
+        let unit = unit(&row);
+        row.iter_mut().for_each(|value| *value /= unit);
+        let mean = sum(&row) / row.len() as f64;
+        row.iter_mut().for_each(|value| *value -= mean);
+        let deviation = (dot(&row, &row) / (row.len() - 1) as f64).sqrt();
+        let divisor = deviation + epsilon / unit;
+        row.iter_mut().for_each(|value| *value /= divisor);
+    });
+    Standardised {
+        values: row,
+        constant: false,
+    }
+}
+
+/// A unit in which the squares of the row can be represented.
+#[inline(always)]
+fn unit(row: &[f64]) -> f64 {
+    let largest = row
+        .iter()
+        .fold(0.0, |largest: f64, value| largest.max(value.abs()));
+    if (1e-100..1e100).contains(&largest) {
+        1.0
+    } else {
+        largest
+    }
+}

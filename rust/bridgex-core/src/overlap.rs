@@ -1,0 +1,80 @@
+//! Sizes of the pairwise intersections of many sets, overall or layer by layer.
+
+use rayon::prelude::*;
+
+use crate::{Error, Result, bitset::Span, parallel};
+
+/// Intersection sizes of all pairs of sets in every layer: `layer × set × set`, row after row.
+///
+/// `sets` holds the words of one set after those of another. Layer `l` is the bits from
+/// `offsets[l]` to `offsets[l + 1]` and need not begin at a word.
+///
+/// # Errors
+/// [`Error::Length`] when the words are not a whole number of sets, [`Error::Offsets`] when the
+/// offsets fall or leave the sets, and the errors of [`parallel::run`].
+///
+/// # Example
+/// ```
+/// let counts = bridgex_core::overlap::overlap_counts(&[0b0111, 0b1110], 2, &[0, 2, 4], None)?;
+/// assert_eq!(counts, [2, 1, 1, 1, 1, 1, 1, 2]);
+/// # Ok::<(), bridgex_core::Error>(())
+/// ```
+pub fn overlap_counts(
+    sets: &[u64],
+    count: usize,
+    offsets: &[usize],
+    threads: Option<usize>,
+) -> Result<Vec<u64>> {
+    let words = sets.len().checked_div(count).unwrap_or(0);
+    if words * count != sets.len() {
+        return Err(Error::Length {
+            what: "sets",
+            expected: words * count,
+            found: sets.len(),
+        });
+    }
+    let spans = spans(offsets, words * crate::bitset::WORD)?;
+    let set = |index: usize| &sets[index * words..(index + 1) * words];
+    let mut counts = vec![0; spans.len() * count * count];
+    parallel::run(threads, || {
+        counts
+            .par_chunks_mut(count.max(1))
+            .enumerate()
+            .for_each(|(index, row)| {
+                let (span, one) = (&spans[index / count], index % count);
+                for (other, cell) in row.iter_mut().enumerate().skip(one) {
+                    *cell = span.intersection_count(set(one), set(other));
+                }
+            });
+    })?;
+    counts
+        .chunks_mut((count * count).max(1))
+        .for_each(|table| mirror(table, count));
+    Ok(counts)
+}
+
+fn spans(offsets: &[usize], bits: usize) -> Result<Vec<Span>> {
+    offsets
+        .windows(2)
+        .map(|pair| {
+            let (previous, next) = (pair[0], pair[1]);
+            if previous > next || next > bits {
+                return Err(Error::Offsets {
+                    previous,
+                    next,
+                    bits,
+                });
+            }
+            Ok(Span::new(previous..next))
+        })
+        .collect()
+}
+
+/// Copy the upper triangle of a square table into the lower one.
+fn mirror(table: &mut [u64], count: usize) {
+    for row in 0..count {
+        for column in 0..row {
+            table[row * count + column] = table[column * count + row];
+        }
+    }
+}

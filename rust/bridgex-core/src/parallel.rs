@@ -1,0 +1,83 @@
+//! A thread pool of our own, built when it is first needed.
+//!
+//! The global pool of rayon does not survive `fork`: a child that uses it waits for ever for
+//! threads that only its parent has. Pools are therefore kept by process id, and a child builds
+//! its own.
+
+use std::{
+    collections::HashMap,
+    process,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+    thread,
+};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::{Error, Result};
+
+/// The environment variable that gives the number of threads where a call does not.
+pub const VARIABLE: &str = "BRIDGEX_NUM_THREADS";
+
+/// Pools by process id and number of threads.
+static POOLS: LazyLock<Mutex<HashMap<(u32, usize), Arc<ThreadPool>>>> =
+    LazyLock::new(Mutex::default);
+
+/// The number of threads a call uses: the argument, else the environment's, else all cores.
+///
+/// # Errors
+/// [`Error::Threads`] when the number is zero or not a number.
+pub fn thread_count(threads: Option<usize>) -> Result<usize> {
+    if let Some(count) = threads {
+        return positive("threads", &count.to_string());
+    }
+    match std::env::var(VARIABLE) {
+        Ok(text) => positive(VARIABLE, &text),
+        Err(_) => Ok(thread::available_parallelism().map_or(1, usize::from)),
+    }
+}
+
+/// Run an operation on a pool of that many threads.
+///
+/// # Errors
+/// [`Error::Threads`] for a bad number of threads, [`Error::ThreadPool`] when they cannot be
+/// started.
+///
+/// # Example
+/// ```
+/// use rayon::prelude::*;
+/// let sum = bridgex_core::parallel::run(Some(2), || (1..=4).into_par_iter().sum::<i32>())?;
+/// assert_eq!(sum, 10);
+/// # Ok::<(), bridgex_core::Error>(())
+/// ```
+pub fn run<R: Send>(threads: Option<usize>, operation: impl FnOnce() -> R + Send) -> Result<R> {
+    Ok(pool(thread_count(threads)?)?.install(operation))
+}
+
+fn pool(threads: usize) -> Result<Arc<ThreadPool>> {
+    let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = (process::id(), threads);
+    if let Some(pool) = pools.get(&key) {
+        return Ok(Arc::clone(pool));
+    }
+    let built = ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|index| format!("bridgex-{index}"))
+        .build()
+        .map_err(|error| Error::ThreadPool {
+            threads,
+            message: error.to_string(),
+        })?;
+    let pool = Arc::new(built);
+    pools.insert(key, Arc::clone(&pool));
+    Ok(pool)
+}
+
+fn positive(what: &'static str, text: &str) -> Result<usize> {
+    match text.trim().parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err(Error::Threads {
+            what,
+            value: text.to_owned(),
+        }),
+    }
+}

@@ -1,0 +1,103 @@
+//! The one matrix product of the crate: rows against rows over the samples.
+//!
+//! This is the only file with unsafe code, because the interface of `gemm` takes raw pointers.
+
+use std::ops::{Add, AddAssign, Mul};
+
+/// The inner dimension is summed in blocks of at most this many terms, whose sums are then added:
+/// a shorter chain of additions loses fewer digits.
+const BLOCK: usize = 320;
+
+/// A floating point number that products are made of.
+pub trait Real:
+    Copy + Default + Send + Sync + 'static + Add<Output = Self> + Mul<Output = Self> + AddAssign
+{
+    /// One.
+    const ONE: Self;
+    /// Round a double.
+    fn of(value: f64) -> Self;
+    /// Widen to a double.
+    fn wide(self) -> f64;
+}
+
+impl Real for f32 {
+    const ONE: Self = 1.0;
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation)] // rounding is what is asked for
+    fn of(value: f64) -> Self {
+        value as Self
+    }
+    #[inline(always)]
+    fn wide(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Real for f64 {
+    const ONE: Self = 1.0;
+    #[inline(always)]
+    fn of(value: f64) -> Self {
+        value
+    }
+    #[inline(always)]
+    fn wide(self) -> f64 {
+        self
+    }
+}
+
+/// Add `one · otherᵀ` to `sums`, which is `rows of one × rows of other`, row after row.
+///
+/// # Panics
+/// When the lengths do not agree.
+pub(crate) fn add_product<T: Real>(one: &[T], other: &[T], inner: usize, sums: &mut [T]) {
+    if one.is_empty() || other.is_empty() {
+        return;
+    }
+    let (m, n) = (one.len() / inner, other.len() / inner);
+    assert!(m * inner == one.len() && n * inner == other.len() && m * n == sums.len());
+    let blocks = inner.div_ceil(BLOCK);
+    for block in 0..blocks {
+        let (start, end) = (block * inner / blocks, (block + 1) * inner / blocks);
+        add_block(one, other, [m, n, inner], start..end, sums);
+    }
+}
+
+#[allow(unsafe_code)] // the interface of `gemm` takes raw pointers
+fn add_block<T: Real>(
+    one: &[T],
+    other: &[T],
+    [m, n, inner]: [usize; 3],
+    span: std::ops::Range<usize>,
+    sums: &mut [T],
+) {
+    let stride = |length: usize| isize::try_from(length).expect("a slice's length fits isize");
+    let (left, right) = (&one[span.start..], &other[span.start..]);
+    // SAFETY: the caller checked that `one` holds m · inner, `other` n · inner and `sums` m · n
+    // elements. Element (i, k) of the left factor is read at i · inner + k from `span.start`, with
+    // k < span.len(), which ends at or before i · inner + span.end ≤ m · inner; the right factor
+    // likewise. Element (i, j) of the result lies at i · n + j < m · n, and `sums` is borrowed
+    // mutably, so nothing else aliases it.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            span.len(),
+            sums.as_mut_ptr(),
+            1,
+            stride(n),
+            true,
+            left.as_ptr(),
+            1,
+            stride(inner),
+            right.as_ptr(),
+            stride(inner),
+            1,
+            T::ONE,
+            T::ONE,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}

@@ -1,0 +1,58 @@
+//! Running the core without the interpreter's lock, but within reach of Ctrl-C.
+
+use std::{
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{RecvTimeoutError, channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use bridgex_core::Result;
+use pyo3::prelude::*;
+
+use crate::errors::translate;
+
+/// How often signals are looked at while the core works.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// Run an operation with the lock released.
+pub(crate) fn detached<R: Send>(
+    py: Python<'_>,
+    operation: impl FnOnce() -> Result<R> + Send,
+) -> PyResult<R> {
+    py.detach(operation).map_err(|error| translate(py, &error))
+}
+
+/// Run a long operation with the lock released; a signal sets its flag and is raised when it ends.
+pub(crate) fn interruptible<R: Send>(
+    py: Python<'_>,
+    operation: impl FnOnce(&AtomicBool) -> Result<R> + Send,
+) -> PyResult<R> {
+    let stop = AtomicBool::new(false);
+    let mut signal = Ok(());
+    let result = py.detach(|| {
+        thread::scope(|scope| {
+            let (done, finished) = channel::<()>();
+            let flag = &stop;
+            let worker = scope.spawn(move || {
+                let result = operation(flag);
+                drop(done);
+                result
+            });
+            while finished.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                if signal.is_ok() {
+                    signal = Python::attach(|py| py.check_signals());
+                    stop.store(signal.is_err(), Ordering::Relaxed);
+                }
+            }
+            worker.join()
+        })
+    });
+    signal?;
+    match result {
+        Ok(result) => result.map_err(|error| translate(py, &error)),
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
