@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +12,10 @@ from bridgex.capture.collect import position_arguments
 from bridgex.errors import InvalidInputError, ModelSupportError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from bridgex.capture.models import CaptureModel
     from bridgex.progress import Progress
@@ -32,89 +31,65 @@ def choose(
     *,
     progress: Progress | None = None,
 ) -> list[NDArray[np.int64]]:
-    """Return the model's own choice of the token after every position from a start on.
+    """Return the model's own choice of the token at every position from a start on.
 
     Parameters
     ----------
     rows
         Token ids, one array (token,) per row.
     starts
-        For every row the first position whose token is wanted: the choice after the token before
-        it. ``len(row)`` gives only the token after the row's end.
+        For every row the first position whose token is wanted, given the tokens before it.
+        ``len(row)`` asks only for the token after the row's end.
+    progress
+        Advanced by the tokens of every forward pass.
 
     Returns
     -------
     list of ndarray
         int64 (len(row) - start + 1,) for every row; the last is the token after the row's end.
+
+    Notes
+    -----
+    The head runs on the hidden states at these positions alone. Scaling or soft-capping of the
+    logits is left out: both keep their order.
     """
-    wanted = [len(ids) - start + 1 for ids, start in zip(rows, starts, strict=True)]
-    most = max(wanted, default=1)
-    result: list[NDArray[np.int64]] = [np.empty(0, np.int64)] * len(rows)
-
-    def size(length: int) -> int:
-        return min(model.batch_tokens // length, _HEAD_POSITIONS // most)
-
-    for group in bucket([len(ids) for ids in rows], size):
+    if not rows:
+        return []
+    hidden: list[Tensor] = [torch.empty(0)] * len(rows)
+    for group in bucket([len(ids) for ids in rows], lambda length: model.batch_tokens // length):
         ids = np.stack([rows[row] for row in group])
-        chosen = _choose_batch(model, ids, [wanted[row] for row in group])
-        for row, choices in zip(group, chosen, strict=True):
-            result[row] = choices
+        states = _hidden_states(model, ids)
+        for row, state in zip(group, states, strict=True):
+            hidden[row] = state[starts[row] - 1 :].clone()
         if progress is not None:
             progress.advance(ids.size)
-    return result
+    chosen = _run_head(model, torch.cat(hidden))
+    return np.split(chosen, np.cumsum([len(states) for states in hidden])[:-1])
 
 
-def _choose_batch(
-    model: CaptureModel, batch: NDArray[np.int64], wanted: Sequence[int]
-) -> list[NDArray[np.int64]]:
-    """Return the choices at the last ``wanted`` positions of every row of (row, token) ids."""
+def _hidden_states(model: CaptureModel, batch: NDArray[np.int64]) -> Tensor:
+    """Return the decoder's last hidden states (row, token, width)."""
     ids = torch.from_numpy(batch).to(model.device)
-    length = batch.shape[1]
-    lines = np.repeat(np.arange(len(batch)), wanted)
-    columns = np.concatenate([np.arange(length - count, length) for count in wanted])
-    with torch.inference_mode(), head_at(model.model, lines, columns):
-        logits = model.model(
-            input_ids=ids, use_cache=False, **position_arguments(model, ids)
-        ).logits
-    if bool(logits.isnan().any()):
-        raise InvalidInputError(
-            "numbers were expected from the model's head, NaN came",
-            hint="Load the model with dtype='float32', and check its weights.",
-        )
-    return np.split(logits[0].argmax(-1).cpu().numpy(), np.cumsum(wanted)[:-1])
+    with torch.inference_mode():
+        output = model.decoder(input_ids=ids, use_cache=False, **position_arguments(model, ids))
+    states: Tensor = output.last_hidden_state
+    return states
 
 
-@contextmanager
-def head_at(model: Any, lines: NDArray[np.int64], columns: NDArray[np.int64]) -> Iterator[None]:
-    """Let a model's head see only the hidden states at some (row, position) pairs.
-
-    The model's ``logits`` have shape (1, position, word) meanwhile. Whatever it does to them
-    (scaling, soft-capping) stays its own.
-
-    Raises
-    ------
-    ModelSupportError
-        When the model has no head, or does not call it once.
-    """
-    head = model.get_output_embeddings()
+def _run_head(model: CaptureModel, hidden: Tensor) -> NDArray[np.int64]:
+    """Return the best word for hidden states (position, width)."""
+    network: Any = model.model
+    head = network.get_output_embeddings()
     if head is None:
-        raise ModelSupportError(f"a language-model head was expected in {type(model).__name__}")
-    calls = 0
-
-    def gather(_module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Tensor, ...]:
-        nonlocal calls
-        calls += 1
-        hidden = inputs[0]
-        picked = hidden[torch.from_numpy(lines), torch.from_numpy(columns)]
-        return (picked[None], *inputs[1:])
-
-    handle = head.register_forward_pre_hook(gather)
-    try:
-        yield
-    finally:
-        handle.remove()
-    if calls != 1:
-        raise ModelSupportError(
-            f"the head of {type(model).__name__} was expected to be called once, "
-            f"it was called {calls} times"
-        )
+        raise ModelSupportError(f"a language-model head was expected in {type(network).__name__}")
+    best = []
+    with torch.inference_mode():
+        for states in torch.split(hidden, _HEAD_POSITIONS):
+            logits = head(states)
+            if bool(logits.isnan().any()):
+                raise InvalidInputError(
+                    "numbers were expected from the model's head, NaN came",
+                    hint="Load the model with dtype='float32', and check its weights.",
+                )
+            best.append(logits.argmax(-1).cpu())
+    return torch.cat(best).numpy()

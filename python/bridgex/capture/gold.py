@@ -78,17 +78,15 @@ def gold_filter(
     an end-of-text mark. So ``"Hund`` is refused where the model goes on to ``"Hundehütte"``, and
     ``Hund`` where another word follows.
 
-    Cost: one pass over the prompts for the first token, one over the few forms that begin with
-    it. The head runs only at the positions that matter.
+    Cost: one pass over the prompts for the first token, one for the second, and one over the few
+    forms that begin with both. The head runs only at the positions that matter.
     """
     rows = prompt_ids(model, prompts, room=_ANSWER_TOKENS)
     forms = _forms(prompts, answers)
-    first = choose(model, rows, [len(ids) for ids in rows], progress=progress)
-    trials = [
-        trial
-        for trial in _trials(model, prompts, rows, forms)
-        if trial.ids[0] == first[trial.prompt][0]
-    ]
+    trials = list(_trials(model, prompts, rows, forms))
+    # The first token is mostly an opening quote, the second shows most wrong answers.
+    for depth in (0, 1):
+        trials = _narrow(model, rows, trials, depth, progress)
     chosen = choose(
         model,
         [np.concatenate([rows[trial.prompt], trial.ids]) for trial in trials],
@@ -214,6 +212,32 @@ def _trials(
             seen.add(ids.tobytes())
             if fits and continuation_text(model.tokenizer, row, ids) == text:
                 yield _Trial(prompt, ids, quoted)
+
+
+def _narrow(
+    model: CaptureModel,
+    rows: Sequence[NDArray[np.int64]],
+    trials: Sequence[_Trial],
+    depth: int,
+    progress: Progress | None,
+) -> list[_Trial]:
+    """Keep the trials whose token number ``depth`` is the model's own choice.
+
+    Those of one prompt have the tokens before it in common: they were the model's choice too.
+    """
+    prefixes = {
+        trial.prompt: np.concatenate([rows[trial.prompt], trial.ids[:depth]])
+        for trial in trials
+        if len(trial.ids) > depth
+    }
+    starts = [len(ids) for ids in prefixes.values()]
+    chosen = choose(model, list(prefixes.values()), starts, progress=progress)
+    best = {prompt: choices[0] for prompt, choices in zip(prefixes, chosen, strict=True)}
+    return [
+        trial
+        for trial in trials
+        if len(trial.ids) <= depth or trial.ids[depth] == best[trial.prompt]
+    ]
 
 
 def _ends(model: CaptureModel, trial: _Trial, following: int) -> bool:
