@@ -132,12 +132,12 @@ def kill_everywhere(path: Path, first: int, every: int) -> dict[str, object]:
 def kill_at_random(path: Path, kills: int, seed: int) -> dict[str, object]:
     """Kill writers at random instants while the text grows; finish undisturbed."""
     generator = np.random.default_rng(seed)
-    records = text(12)
+    records = text(kills)
     done = 0
     for index in range(kills):
-        length = int(generator.integers(1 + index * len(records) // kills, len(records) + 1))
+        length = int(generator.integers(2 * index + 1, len(records) + 1))
         child = fork(partial(ingest, path, records[:length]))
-        time.sleep(generator.uniform(0.0, 0.15))
+        time.sleep(generator.uniform(0.0, 0.05))
         os.kill(child, signal.SIGKILL)
         done += killed(child)
         if (path / "zarr.json").exists():
