@@ -354,6 +354,20 @@ def test_a_link_that_reports_failure_after_success_has_won(
     assert store.snapshot().statistics("sw").record_count == 8
 
 
+def test_a_marker_that_cannot_be_created_is_not_left_half_written(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", full)
+        with pytest.raises(StoreError, match="No space left on device"):
+            ingest(store, parts_of(TEXT[:1]))
+    assert list((store.path / "commits/statistics/sw").iterdir()) == []
+    assert ingest(store, parts_of(TEXT[:1])) == [True]
+
+
 def test_a_part_that_cannot_be_written_leaves_nothing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

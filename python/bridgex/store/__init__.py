@@ -15,10 +15,11 @@ A part exists when its marker below ``commits/`` does. Markers are created exclu
 everything that they name is on the disk. This is the only room that imports zarr.
 """
 
+from bridgex.store.committed import Coverage
 from bridgex.store.info import LanguageInfo, ProbesInfo, StoreInfo
 from bridgex.store.probes import Probes
 from bridgex.store.snapshot import Snapshot
-from bridgex.store.store import Coverage, Store
+from bridgex.store.store import Store
 
 __all__ = [
     "Coverage",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bridgex.store.arrays import read_array
 from bridgex.store.layout import DIGESTS_ARRAY
@@ -12,12 +13,34 @@ from bridgex.store.markers import Marker, marker_names
 from bridgex.store.places import covered, effective
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from bridgex.store.candidate import Candidate
+
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of a text or word list a store holds.
+
+    Attributes
+    ----------
+    parts, missing_parts
+        Parts of the text, and those that the store does not hold in full.
+    records, missing_records
+        Records in all parts, and in the missing ones.
+    """
+
+    parts: int
+    missing_parts: int
+    records: int
+    missing_records: int
 
 
 def read_digests(root: Path, marker: Marker) -> NDArray[np.uint64]:
@@ -64,3 +87,26 @@ class Committed:
             return True
         markers = self._series.get(candidate.span.series, [])
         return covered(candidate.span, markers, self._read_digests)
+
+    def missing(self, parts: Iterable[tuple[Part, Candidate]]) -> Iterator[Part]:
+        """Yield the parts that are not stored. Raises as ``covers``."""
+        return (part for part, _, covers in self._judged(parts) if not covers)
+
+    def coverage(self, parts: Iterable[tuple[Part, Candidate]]) -> Coverage:
+        """Count the parts that are stored and those that are not. Raises as ``covers``."""
+        judged = [(records, covers) for _, records, covers in self._judged(parts)]
+        missing = [records for records, covers in judged if not covers]
+        return Coverage(
+            parts=len(judged),
+            missing_parts=len(missing),
+            records=sum(records for records, _ in judged),
+            missing_records=sum(missing),
+        )
+
+    def _judged(self, parts: Iterable[tuple[Part, Candidate]]) -> Iterator[tuple[Part, int, bool]]:
+        refreshed = set()
+        for part, candidate in parts:
+            if candidate.commits not in refreshed:
+                self.refresh(candidate.commits)
+                refreshed.add(candidate.commits)
+            yield part, len(candidate.span.digests), self.covers(candidate)

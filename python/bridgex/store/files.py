@@ -5,6 +5,7 @@ Nothing here ever replaces a file. Locks are not used: network file systems may 
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ import google_crc32c
 from bridgex.store.layout import TEMPORARY_PREFIX
 
 _READ_BYTES = 1 << 20
+_NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 _SYNC_THREADS = 8
 """A file system flushes files that wait together in about the time of one."""
 
@@ -59,19 +61,24 @@ def _link(temporary: Path, path: Path) -> bool:
         os.link(temporary, path)
     except FileExistsError:
         return False
-    except OSError:
+    except OSError as error:
         # A network file system may report failure after success: the link count tells.
         if temporary.stat().st_nlink > 1:
             return True
-        return _write_unlinked(path, temporary.read_bytes())
+        if error.errno in _NO_LINKS:
+            return _write_in_place(path, temporary.read_bytes())
+        raise
     return True
 
 
-def _write_unlinked(path: Path, content: bytes) -> bool:
+def _write_in_place(path: Path, content: bytes) -> bool:
     try:
         _write(path, content)
     except FileExistsError:
         return False
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
     return True
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from bridgex.corpora import PART_BYTES, PROBE_BLOCK
-from bridgex.errors import InvalidInputError, StoreError
+from bridgex.errors import StoreError
 from bridgex.store.candidate import Candidate, probes_candidate, statistics_candidate
 from bridgex.store.checks import check_probes, check_statistics
-from bridgex.store.committed import Committed
+from bridgex.store.committed import Committed, Coverage
 from bridgex.store.info import StoreInfo, bytes_below, language_info, pair_info
 from bridgex.store.layout import DIGESTS_ARRAY, FORMAT_VERSION, STATISTICS_ARRAYS, layer_array
 from bridgex.store.root import Root, check_identity, create_root, local_path, read_root
@@ -27,26 +26,6 @@ if TYPE_CHECKING:
     from bridgex.corpora import CorpusPart, WordPart
     from bridgex.schema import GoldFilter, NeuronStatistics, ProbeBlock, Provenance
 
-Part = TypeVar("Part")
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """How much of a text or word list a store holds.
-
-    Attributes
-    ----------
-    parts, missing_parts
-        Parts of the text, and those that the store does not hold in full.
-    records, missing_records
-        Records in all parts, and in the missing ones.
-    """
-
-    parts: int
-    missing_parts: int
-    records: int
-    missing_records: int
-
 
 class Store:
     """Statistics and probes of one model, in a directory. Many processes may write at once.
@@ -57,7 +36,6 @@ class Store:
     def __init__(self, path: Path, root: Root) -> None:
         self._path = path
         self._root = root
-        self._fingerprint = root.provenance.fingerprint
         self._writer = secrets.token_hex(8)
         self._committed = Committed(path)
 
@@ -169,7 +147,7 @@ class Store:
 
         What other workers commit while the parts are consumed is left out too.
         """
-        return self._missing((part, self._of_corpus(part)) for part in parts)
+        return self._committed.missing((part, self._of_corpus(part)) for part in parts)
 
     def coverage(self, parts: Iterable[CorpusPart]) -> Coverage:
         """Compare a whole corpus with what is stored, before anything is computed.
@@ -179,7 +157,7 @@ class Store:
         InvalidInputError
             If a record differs from the stored one at its position.
         """
-        return self._coverage((part, self._of_corpus(part)) for part in parts)
+        return self._committed.coverage((part, self._of_corpus(part)) for part in parts)
 
     def add_statistics(self, part: CorpusPart, statistics: NeuronStatistics) -> bool:
         """Store the statistics of a part, once.
@@ -214,7 +192,7 @@ class Store:
 
     def missing_probes(self, parts: Iterable[WordPart], gold: GoldFilter) -> Iterator[WordPart]:
         """Yield the parts of a word list that are not stored. Raises as ``add_probes``."""
-        return self._missing((part, self._of_words(part, gold)) for part in parts)
+        return self._committed.missing((part, self._of_words(part, gold)) for part in parts)
 
     def probe_coverage(self, parts: Iterable[WordPart], gold: GoldFilter) -> Coverage:
         """Compare a whole word list with what is stored, before anything is computed.
@@ -224,7 +202,7 @@ class Store:
         InvalidInputError
             If a word pair differs from the stored one at its position.
         """
-        return self._coverage((part, self._of_words(part, gold)) for part in parts)
+        return self._committed.coverage((part, self._of_words(part, gold)) for part in parts)
 
     def add_probes(self, part: WordPart, block: ProbeBlock, gold: GoldFilter) -> bool:
         """Store the probe activations of a part of a word list, once.
@@ -276,41 +254,14 @@ class Store:
         )
 
     def _of_corpus(self, part: CorpusPart) -> Candidate:
-        size = sum(len(record.encode()) for record in part.records)
-        if len(part.records) > 1 and size > self.part_bytes:
-            raise _other_size(f"{size} bytes", f"{self.part_bytes} bytes")
-        return statistics_candidate(part, self._fingerprint)
+        return statistics_candidate(part, self._root)
 
     def _of_words(self, part: WordPart, gold: GoldFilter) -> Candidate:
-        if len(part.records) > self.probe_block:
-            raise _other_size(f"{len(part.records)} word pairs", f"{self.probe_block}")
-        return probes_candidate(part, gold, self._fingerprint)
+        return probes_candidate(part, gold, self._root)
 
     def _covers(self, candidate: Candidate) -> bool:
         self._committed.refresh(candidate.commits)
         return self._committed.covers(candidate)
-
-    def _missing(self, parts: Iterable[tuple[Part, Candidate]]) -> Iterator[Part]:
-        refreshed = set()
-        for part, candidate in parts:
-            if candidate.commits not in refreshed:
-                self._committed.refresh(candidate.commits)
-                refreshed.add(candidate.commits)
-            if not self._committed.covers(candidate):
-                yield part
-
-    def _coverage(self, parts: Iterable[tuple[Part, Candidate]]) -> Coverage:
-        seen = [0, 0]
-
-        def counted() -> Iterator[tuple[int, Candidate]]:
-            for _, candidate in parts:
-                size = len(candidate.span.digests)
-                seen[0] += 1
-                seen[1] += size
-                yield size, candidate
-
-        missing = list(self._missing(counted()))
-        return Coverage(seen[0], len(missing), seen[1], sum(missing))
 
     def _add(
         self,
@@ -329,10 +280,3 @@ class Store:
             arrays={**arrays, DIGESTS_ARRAY: candidate.span.digests},
             attributes={"kind": candidate.kind, **attributes},
         )
-
-
-def _other_size(given: str, largest: str) -> InvalidInputError:
-    return InvalidInputError(
-        f"the part has {given}, the store takes parts of at most {largest}",
-        hint="Split with the part_bytes and probe_block of the store.",
-    )
