@@ -69,7 +69,8 @@ class Lines:
                 self.note(f"{description}: {clock.state()}")
 
         yield _Watched(clock, show)
-        self.note(f"{description}: done in {_duration(clock.seconds)}, {clock.rate_text()}")
+        if clock.done:
+            self.note(f"{description}: done in {_duration(clock.seconds)}, {clock.rate_text()}")
 
     def note(self, text: str) -> None:
         """Write a line."""

@@ -16,12 +16,12 @@ from bridgex.prompts import probe_prompt
 from bridgex.schema import MINIMUM_SAMPLES, ProbeBlock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
 
     from bridgex.capture import CaptureModel
     from bridgex.corpora import CorpusPart, WordPart
     from bridgex.lexicon import Lexicon
-    from bridgex.progress import Progress, Reporter
+    from bridgex.progress import Reporter
     from bridgex.schema import GoldFilter, Pair, WordPair
     from bridgex.store import Store
 
@@ -122,20 +122,22 @@ def ingest_corpus(
     NotFoundError, InvalidInputError
         When the text cannot be read, or is not what was ingested before with more at its end.
     """
-    added = present = tokens = 0
-    for part in _parts(text, language, corpus, store.part_bytes):
-        if store.has_statistics(part):
-            present += 1
-            continue
+
+    def parts() -> Iterator[CorpusPart]:
+        records = read_records(text) if isinstance(text, Path) else text
+        return split_parts(records, language=language, corpus=corpus, part_bytes=store.part_bytes)
+
+    # Read once before anything is computed: a text that was changed is refused at once.
+    before = store.coverage(parts())
+    added = tokens = 0
+    for part in store.missing_parts(parts()):
         expected = count_tokens(model, part.records)
         with reporter.task(_name(language, part), total=expected, unit="tokens") as progress:
             statistics = collect_statistics(model, part.records, progress=progress)
         if store.add_statistics(part, statistics):
             added += 1
             tokens += statistics.token_count
-        else:
-            present += 1
-    return Ingested(added, present, tokens)
+    return Ingested(added, before.parts - added, tokens)
 
 
 def ingest_probes(
@@ -166,25 +168,26 @@ def ingest_probes(
     InvalidInputError
         When the word list is not what was ingested before with more at its end.
     """
-    added = present = 0
-    for part in split_words(lexicon.words, pair=lexicon.pair, block=store.probe_block):
-        if store.has_probes(part, gold):
-            present += 1
-            continue
-        name = f"probes {lexicon.pair}" + ("" if gold == "keep" else ", all words")
-        with reporter.task(name, total=len(part.records), unit="words") as progress:
-            block = _probe(model, part, gold, progress)
-        if store.add_probes(part, block, gold):
-            added += 1
-        else:
-            present += 1
+
+    def parts() -> Iterator[WordPart]:
+        return split_words(lexicon.words, pair=lexicon.pair, block=store.probe_block)
+
+    before = store.probe_coverage(parts(), gold)
+    added = 0
+    name = f"probes {lexicon.pair}" + ("" if gold == "keep" else ", all words")
+    with reporter.task(name, total=before.missing_records, unit="words") as progress:
+        for part in store.missing_probes(parts(), gold):
+            added += store.add_probes(part, _probe(model, part, gold), gold)
+            progress.advance(len(part.records))
     probes = store.snapshot().probes(lexicon.pair, gold)
-    return Probed(lexicon.pair, gold, added, present, probes.sample_count, probes.considered)
-
-
-def _parts(text: Text, language: str, corpus: str, part_bytes: int) -> Iterable[CorpusPart]:
-    records = read_records(text) if isinstance(text, Path) else text
-    return split_parts(records, language=language, corpus=corpus, part_bytes=part_bytes)
+    return Probed(
+        pair=lexicon.pair,
+        gold=gold,
+        added=added,
+        present=before.parts - added,
+        samples=probes.sample_count,
+        considered=probes.considered,
+    )
 
 
 def _name(language: str, part: CorpusPart) -> str:
@@ -192,13 +195,12 @@ def _name(language: str, part: CorpusPart) -> str:
     return f"statistics {language}, records {first:,} to {first + len(part.records) - 1:,}"
 
 
-def _probe(model: CaptureModel, part: WordPart, gold: GoldFilter, progress: Progress) -> ProbeBlock:
+def _probe(model: CaptureModel, part: WordPart, gold: GoldFilter) -> ProbeBlock:
     kept = part.records
     if gold == "keep":
         right = gold_filter(model, _prompts(part, kept), [word.targets for word in kept])
         kept = tuple(word for word, is_right in zip(kept, right, strict=True) if is_right)
     activations = collect_probes(model, _prompts(part, kept))
-    progress.advance(len(part.records))
     return ProbeBlock(words=kept, activations=activations, considered=len(part.records))
 
 
