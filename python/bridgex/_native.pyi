@@ -1,13 +1,13 @@
-"""The compiled core. Private: use ``bridgex.analysis.arrays``, which checks what goes in."""
-
 from collections.abc import Sequence
-from typing import TypedDict, final
+from typing import TypeAlias, TypedDict, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-_Rows = NDArray[np.float32] | NDArray[np.float64]
-_Vector = NDArray[np.float64]
+_Rows: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
+_Vector: TypeAlias = NDArray[np.float64]
+
+__all__ = ["build_info", "dependence", "overlap_counts", "spectrum_scores", "top_k"]
 
 @final
 class _BuildInfo(TypedDict):

@@ -28,6 +28,9 @@ Normalize = Literal["cka", "none"]
 Bandwidth = Literal["neuron", "layer", "reference"] | float
 Precision = Literal["f32", "f64"]
 
+_MATRIX = 2
+"""Axes of a matrix."""
+
 
 class Reason(IntEnum):
     """Why a layer has no score for a candidate."""
@@ -229,7 +232,7 @@ def overlap_counts(
            [1, 1]], dtype=uint64)
     """
     bitsets = np.asarray(bitsets)
-    if bitsets.dtype != np.uint64 or bitsets.ndim != 2:
+    if bitsets.dtype != np.uint64 or bitsets.ndim != _MATRIX:
         raise InvalidInputError(
             "bitsets must be uint64 with shape (language, word), not "
             f"{bitsets.dtype} with shape {bitsets.shape}"
@@ -425,19 +428,20 @@ def _vector(values: ArrayLike, name: str) -> NDArray[np.float64]:
 def _rows(values: ArrayLike, name: str) -> Rows:
     """Return a contiguous matrix of float32 or float64."""
     array = np.asarray(values)
-    if array.ndim != 2 or array.dtype.kind not in "fiu":
+    if array.ndim != _MATRIX or array.dtype.kind not in "fiu":
         raise InvalidInputError(
             f"{name} must hold real numbers with shape (neuron, sample), not {array.dtype} with "
             f"shape {array.shape}"
         )
-    single = array.dtype in (np.float16, np.float32)
-    return np.ascontiguousarray(array, dtype=np.float32 if single else np.float64)
+    if array.dtype in (np.float16, np.float32):
+        return np.ascontiguousarray(array, dtype=np.float32)
+    return np.ascontiguousarray(array, dtype=np.float64)
 
 
 def _offsets(values: ArrayLike, bits: int) -> NDArray[np.int64]:
     """Return layer offsets that rise from 0 or more to at most the number of bits."""
     offsets = np.asarray(values)
-    if offsets.ndim != 1 or offsets.size < 2 or offsets.dtype.kind not in "iu":
+    if offsets.ndim != 1 or offsets.size <= 1 or offsets.dtype.kind not in "iu":
         raise InvalidInputError(
             "layer_offsets must hold at least two whole numbers, not "
             f"{offsets.dtype} with shape {offsets.shape}"

@@ -8,6 +8,7 @@ Rows are neurons and columns are samples: ``x`` is (n1, sample), ``y`` is (n2, s
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -44,7 +45,7 @@ def overlap_counts(
 
     if layer_offsets is None:
         return np.array(table(0, np.inf), dtype=np.uint64)
-    spans = zip(layer_offsets[:-1], layer_offsets[1:], strict=True)
+    spans = pairwise(layer_offsets)
     return np.array([table(low, high) for low, high in spans], dtype=np.uint64)
 
 
@@ -89,7 +90,9 @@ def published_bandwidth(x: Matrix, y: Matrix) -> float:
     """
 
     def distances(rows: Matrix) -> Matrix:
-        return np.linalg.norm(rows[:, None, :] - rows[None, :, :], axis=2).ravel()
+        differences = rows[:, None, :] - rows[None, :, :]
+        result: Matrix = np.linalg.norm(differences, axis=2).ravel()
+        return result
 
     every = np.sort(np.concatenate([distances(x), distances(y)]))
     return float(every[(every.size - 1) // 2]) + 1e-6
@@ -119,8 +122,9 @@ def kernel(row: Matrix, sigma: float) -> Matrix:
 
 def centred(matrix: Matrix) -> Matrix:
     """Return H K H with H = I - 1 1ᵀ / S."""
-    rows = matrix - matrix.mean(axis=0, keepdims=True)
-    return rows - rows.mean(axis=1, keepdims=True)
+    rows: Matrix = matrix - matrix.mean(axis=0, keepdims=True)
+    result: Matrix = rows - rows.mean(axis=1, keepdims=True)
+    return result
 
 
 def biased(k: Matrix, m: Matrix) -> float:

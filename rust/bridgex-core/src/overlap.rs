@@ -78,3 +78,63 @@ fn mirror(table: &mut [u64], count: usize) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::bitset::{WORD, members};
+
+    proptest! {
+        #[test]
+        fn counts_are_those_of_plain_sets(
+            words in prop::collection::vec(any::<u64>(), 9),
+            mut cuts in prop::collection::vec(0..=3 * WORD, 2..6),
+        ) {
+            cuts.sort_unstable();
+            let counts = overlap_counts(&words, 3, &cuts, Some(2)).unwrap();
+            let sets: Vec<Vec<usize>> = words.chunks(3).map(|set| members(set).collect()).collect();
+            let mut expected = Vec::new();
+            for layer in cuts.windows(2) {
+                for one in &sets {
+                    for other in &sets {
+                        let shared = one.iter().filter(|bit| other.contains(bit));
+                        let inside = shared.filter(|&&bit| layer[0] <= bit && bit < layer[1]);
+                        expected.push(inside.count() as u64);
+                    }
+                }
+            }
+            prop_assert_eq!(counts, expected);
+        }
+    }
+
+    #[test]
+    fn bad_input_is_named() {
+        assert_eq!(
+            overlap_counts(&[0], 1, &[0, 65], None),
+            Err(Error::Offsets {
+                previous: 0,
+                next: 65,
+                bits: 64
+            })
+        );
+        assert_eq!(
+            overlap_counts(&[0], 1, &[3, 2], None),
+            Err(Error::Offsets {
+                previous: 3,
+                next: 2,
+                bits: 64
+            })
+        );
+        assert_eq!(
+            overlap_counts(&[0, 0, 0], 2, &[0, 64], None),
+            Err(Error::Length {
+                what: "sets",
+                expected: 2,
+                found: 3
+            })
+        );
+        assert_eq!(overlap_counts(&[], 0, &[0, 0], None), Ok(vec![]));
+    }
+}

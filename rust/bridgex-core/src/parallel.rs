@@ -19,8 +19,9 @@ use crate::{Error, Result};
 pub const VARIABLE: &str = "BRIDGEX_NUM_THREADS";
 
 /// Pools by process id and number of threads.
-static POOLS: LazyLock<Mutex<HashMap<(u32, usize), Arc<ThreadPool>>>> =
-    LazyLock::new(Mutex::default);
+type Pools = HashMap<(u32, usize), Arc<ThreadPool>>;
+
+static POOLS: LazyLock<Mutex<Pools>> = LazyLock::new(Mutex::default);
 
 /// The number of threads a call uses: the argument, else the environment's, else all cores.
 ///

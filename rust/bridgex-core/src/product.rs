@@ -101,3 +101,37 @@ fn add_block<T: Real>(
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_are_sums_over_every_block() {
+        for (m, n, inner) in [
+            (1, 1, 1),
+            (3, 5, 319),
+            (2, 7, 321),
+            (17, 9, 1000),
+            (0, 3, 4),
+        ] {
+            let one: Vec<f64> = (0..m * inner).map(|i| (i as f64 * 0.37).sin()).collect();
+            let other: Vec<f64> = (0..n * inner).map(|i| (i as f64 * 0.11).cos()).collect();
+            let mut sums = vec![1.0; m * n];
+            add_product(&one, &other, inner, &mut sums);
+            for (index, &sum) in sums.iter().enumerate() {
+                let (i, j) = (index / n, index % n);
+                let row = &one[i * inner..(i + 1) * inner];
+                let column = &other[j * inner..(j + 1) * inner];
+                let expected: f64 = row.iter().zip(column).map(|(a, b)| a * b).sum();
+                assert!((sum - 1.0 - expected).abs() < 1e-10);
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "assertion failed")]
+    fn lengths_that_do_not_agree_are_refused() {
+        add_product(&[1.0, 2.0], &[1.0, 2.0], 2, &mut [0.0, 0.0]);
+    }
+}

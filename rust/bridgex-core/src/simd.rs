@@ -96,3 +96,38 @@ pub(crate) fn exp_not_positive(x: f64) -> f64 {
     let scale = f64::from_bits(shifted.to_bits().wrapping_add(1023) << 52);
     if x < -708.0 { 0.0 } else { value * scale }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exponential_is_accurate_to_its_last_digits() {
+        for step in 0..200_000 {
+            let x = -f64::from(step) * 3.5e-3;
+            let (expected, found) = (x.exp(), exp_not_positive(x));
+            assert!(
+                (found - expected).abs() <= 1e-15 * expected,
+                "{x}: {found} {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_exponential_of_far_numbers_is_zero() {
+        for x in [-709.0, -1e10, f64::MIN, f64::NEG_INFINITY] {
+            assert!(exp_not_positive(x) <= 0.0);
+        }
+        assert!((exp_not_positive(0.0) - 1.0).abs() <= 0.0);
+    }
+
+    #[test]
+    fn reductions_reach_every_element() {
+        for length in 0..40_u32 {
+            let values: Vec<f64> = (1..=length).map(f64::from).collect();
+            let n = f64::from(length);
+            assert!((sum(&values) - n * (n + 1.0) / 2.0).abs() <= 0.0);
+            assert!((dot(&values, &values) - n * (n + 1.0) * (2.0 * n + 1.0) / 6.0).abs() <= 0.0);
+        }
+    }
+}

@@ -58,3 +58,56 @@ fn check_numbers(values: &[f64], what: &'static str) -> Result<()> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn small() -> impl Strategy<Value = Vec<(f64, f64)>> {
+        let value = prop_oneof![Just(f64::NEG_INFINITY), (-2..3).prop_map(f64::from)];
+        prop::collection::vec((value.clone(), value), 0..150)
+    }
+
+    proptest! {
+        #[test]
+        fn a_set_is_the_head_of_the_sorted_neurons(pairs in small(), size in any::<prop::sample::Index>()) {
+            let (values, tie): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+            let k = size.index(values.len() + 1);
+            let mut order: Vec<usize> = (0..values.len()).collect();
+            order.sort_by(|&a, &b| pairs[b].partial_cmp(&pairs[a]).unwrap());
+            order.truncate(k);
+            order.sort_unstable();
+            let set = top_k(&values, k, Some(&tie)).unwrap();
+            prop_assert_eq!(bitset::members(&set).collect::<Vec<_>>(), order);
+        }
+    }
+
+    #[test]
+    fn bad_input_is_named() {
+        assert_eq!(top_k(&[1.0], 2, None), Err(Error::SetSize { k: 2, len: 1 }));
+        assert_eq!(
+            top_k(&[1.0, f64::NAN], 1, None),
+            Err(Error::NotANumber {
+                what: "values",
+                index: 1
+            })
+        );
+        assert_eq!(
+            top_k(&[1.0], 1, Some(&[f64::NAN])),
+            Err(Error::NotANumber {
+                what: "tie_break",
+                index: 0
+            })
+        );
+        assert_eq!(
+            top_k(&[1.0], 1, Some(&[])),
+            Err(Error::Length {
+                what: "tie_break",
+                expected: 1,
+                found: 0
+            })
+        );
+    }
+}

@@ -26,6 +26,7 @@ pub(crate) fn detached<R: Send>(
 }
 
 /// Run a long operation with the lock released; a signal sets its flag and is raised when it ends.
+#[allow(clippy::redundant_closure_for_method_calls)] // the bare method has one lifetime only
 pub(crate) fn interruptible<R: Send>(
     py: Python<'_>,
     operation: impl FnOnce(&AtomicBool) -> Result<R> + Send,

@@ -199,12 +199,12 @@ pub fn spectrum(
     parallel::run(threads, || {
         let mut scores = Vec::with_capacity(layers.len());
         for (group, part) in layers.chunks(at_once).enumerate() {
-            let group: Result<Vec<LayerScores>> = part
+            let group: Vec<Result<LayerScores>> = part
                 .par_iter()
                 .enumerate()
                 .map(|(index, layer)| layer_scores(layer, group * at_once + index, options, stop))
                 .collect();
-            scores.extend(group?);
+            scores.extend(group.into_iter().collect::<Result<Vec<_>>>()?);
         }
         Ok(scores)
     })?
@@ -230,6 +230,9 @@ fn layer_scores(
         }
         .run()
     };
+    if pair.is_empty() || bridge.is_empty() {
+        return Ok(collect(layer, None));
+    }
     if options.bandwidth != Bandwidth::Reference {
         let y: Vec<&Standardised> = bridge.iter().collect();
         let members: Vec<&[usize]> = layer.members.iter().map(Vec::as_slice).collect();
@@ -241,7 +244,7 @@ fn layer_scores(
         .map(|members| {
             let y: Vec<&Standardised> = members.iter().map(|&member| &bridge[member]).collect();
             let everyone = vec![(0..y.len()).collect::<Vec<usize>>()];
-            let outcome = if x.is_empty() || y.is_empty() {
+            let outcome = if y.is_empty() {
                 None
             } else {
                 request(&y, &[everyone[0].as_slice()])?
@@ -343,7 +346,7 @@ fn standardised(
     layer: Option<usize>,
     options: &Options,
 ) -> Result<Vec<Standardised>> {
-    (0..rows.count())
+    let rows: Vec<Result<Standardised>> = (0..rows.count())
         .into_par_iter()
         .map(|index| {
             let row = rows.row(index);
@@ -359,7 +362,9 @@ fn standardised(
             }
             Ok(standardise(row, options.epsilon()))
         })
-        .collect()
+        .collect();
+    // Of several bad rows always the first is reported.
+    rows.into_iter().collect()
 }
 
 fn check_sets(x: Rows<'_>, y: Rows<'_>, options: &Options) -> Result<()> {

@@ -162,3 +162,68 @@ fn median(squares: &mut [f64]) -> Option<f64> {
         .fold(0.0, |largest: f64, &square| largest.max(square));
     Some(f64::midpoint(lower.sqrt(), upper.sqrt()))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn plain_median(mut values: Vec<f64>) -> Option<f64> {
+        values.sort_by(f64::total_cmp);
+        let count = values.len();
+        let middle = |values: &[f64]| f64::midpoint(values[(count - 1) / 2], values[count / 2]);
+        if count == 0 {
+            return None;
+        }
+        let median = middle(&values);
+        if median > 0.0 {
+            return Some(median);
+        }
+        let rest: Vec<f64> = values.into_iter().filter(|&value| value > 0.0).collect();
+        (!rest.is_empty()).then(|| f64::midpoint(rest[(rest.len() - 1) / 2], rest[rest.len() / 2]))
+    }
+
+    fn all_differences(row: &[f64]) -> Vec<f64> {
+        let later = |index: usize| &row[index + 1..];
+        let pairs = row.iter().enumerate();
+        pairs
+            .flat_map(|(i, one)| later(i).iter().map(move |other| (one - other).abs()))
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn the_median_difference_is_the_plain_one(
+            row in prop::collection::vec(prop_oneof![-3.0..3.0, Just(0.0), Just(1.0)], 0..60)
+        ) {
+            prop_assert_eq!(median_difference(&row), plain_median(all_differences(&row)));
+        }
+
+        #[test]
+        fn neighbouring_numbers_do_not_stall_the_bisection(
+            steps in prop::collection::vec(0_u64..3, 2..20)
+        ) {
+            let row: Vec<f64> = steps.iter().map(|step| f64::from_bits(1.0_f64.to_bits() + step)).collect();
+            prop_assert_eq!(median_difference(&row), plain_median(all_differences(&row)));
+        }
+
+        #[test]
+        fn the_median_distance_of_single_columns_is_the_median_difference(
+            row in prop::collection::vec(-3.0..3.0, 0..30)
+        ) {
+            let rows: Vec<&[f64]> = row.chunks(1).collect();
+            let (found, expected) = (median_distance(&rows), median_difference(&row));
+            prop_assert_eq!(found.is_some(), expected.is_some());
+            prop_assert!((found.unwrap_or(0.0) - expected.unwrap_or(0.0)).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn the_published_width_collapses_for_two_sets_of_two() {
+        let rows: [&[f64]; 2] = [&[0.0], &[1.0]];
+        assert!((published_width(&rows, &rows) - 1e-6).abs() <= 0.0);
+        let three: [&[f64]; 3] = [&[0.0], &[1.0], &[3.0]];
+        assert!((published_width(&rows, &three) - (1.0 + 1e-6)).abs() <= 1e-15);
+    }
+}

@@ -34,7 +34,7 @@ impl Factor {
             .iter()
             .fold(0.0, |largest: f64, value| largest.max(value.abs()));
         if largest <= WIDE
-            && let Some(factor) = Self::taylor(u, relative)
+            && let (factor, true) = Self::taylor(u, relative, MAX_DEGREE)
         {
             return factor;
         }
@@ -51,8 +51,8 @@ impl Factor {
     }
 
     /// Columns `e^(-u²/2) u^k / √k!`; the residual of degree m is at most `u^(2m+2) / (m+1)!` on
-    /// the diagonal.
-    fn taylor(u: &[f64], relative: f64) -> Option<Self> {
+    /// the diagonal. Also returns whether the residual is as small as asked for.
+    fn taylor(u: &[f64], relative: f64, max_degree: usize) -> (Self, bool) {
         vectorised(|| {
             let mut factor = Self {
                 columns: Vec::new(),
@@ -65,7 +65,7 @@ impl Factor {
             let mut column: Vec<f64> = half.iter().map(|&power| exp_not_positive(power)).collect();
             let mut rest: Vec<f64> = u.iter().map(|&value| value * value).collect();
             let mut target = 0.0;
-            for degree in 1..=MAX_DEGREE {
+            for degree in 1..=max_degree {
                 let root = (degree as f64).sqrt();
                 column
                     .iter_mut()
@@ -81,10 +81,10 @@ impl Factor {
                     .for_each(|(entry, &value)| *entry *= value * value / next);
                 factor.residual = sum(&rest);
                 if factor.residual <= target {
-                    return Some(factor);
+                    return (factor, true);
                 }
             }
-            None
+            (factor, false)
         })
     }
 
@@ -217,4 +217,120 @@ fn largest(values: &[f64]) -> usize {
         }
     }
     best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{bandwidth::published_width, standardise::standardise};
+
+    const SAMPLES: u8 = 16;
+
+    fn rows() -> [Vec<Vec<f64>>; 2] {
+        let row = |of: &dyn Fn(f64) -> f64| -> Vec<f64> {
+            standardise((0..SAMPLES).map(|a| of(f64::from(a))).collect(), 1e-6).values
+        };
+        [
+            vec![
+                row(&|a| (a + 1.0).sin()),
+                row(&|a| (2.0 * a).cos()),
+                row(&|a| (7.0 * a) % 16.0),
+            ],
+            vec![
+                row(&|a| (a + 1.0).sin().powi(2)),
+                row(&|a| (5.0 * a) % 11.0),
+                row(&f64::ln_1p),
+            ],
+        ]
+    }
+
+    /// s of two factors.
+    fn trace(one: &Factor, other: &Factor) -> f64 {
+        let squares = one
+            .columns
+            .iter()
+            .flat_map(|a| other.columns.iter().map(|b| dot(a, b).powi(2)));
+        squares.sum()
+    }
+
+    #[test]
+    fn the_taylor_series_errs_as_derived() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/golden/dependence.json"
+        );
+        let golden: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let [x, y] = rows();
+        let [xs, ys] = [&x, &y].map(|rows| rows.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        let width = published_width(&xs, &ys);
+        let scaled = |row: &Vec<f64>| row.iter().map(|value| value / width).collect::<Vec<_>>();
+        let by_degree = golden["taylor_error"]["by_degree"].as_object().unwrap();
+        assert_eq!(by_degree.len(), 4);
+        for (degree, expected) in by_degree {
+            let degree = degree.parse().unwrap();
+            let mut worst: f64 = 0.0;
+            for one in &x {
+                for other in &y {
+                    let (u, v) = (scaled(one), scaled(other));
+                    let exact = trace(
+                        &Factor::cholesky(&u, 0.0, 16),
+                        &Factor::cholesky(&v, 0.0, 16),
+                    );
+                    let series = trace(
+                        &Factor::taylor(&u, 0.0, degree).0,
+                        &Factor::taylor(&v, 0.0, degree).0,
+                    );
+                    worst = worst.max((exact - series).abs());
+                }
+            }
+            let expected = expected.as_f64().unwrap();
+            assert!(
+                (worst - expected).abs() <= 0.05 * expected,
+                "{degree}: {worst} {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_residual_bounds_what_a_factor_lacks() {
+        let u: Vec<f64> = (0..60_u32).map(|a| f64::from(a * a % 61) / 15.0).collect();
+        for relative in [1e-1, 1e-3, 1e-6, 1e-9] {
+            for factor in [
+                Factor::cholesky(&u, relative, 60),
+                Factor::taylor(&u[..4], 0.0, 3).0,
+            ] {
+                let samples = factor.columns[0].len();
+                let kernel_row = |a: usize| -> Vec<f64> {
+                    (0..samples)
+                        .map(|b| (-0.5 * (u[a] - u[b]).powi(2)).exp())
+                        .collect()
+                };
+                let means: Vec<f64> = (0..samples)
+                    .map(|a| sum(&kernel_row(a)) / samples as f64)
+                    .collect();
+                let mean = sum(&means) / samples as f64;
+                let trace: f64 = means.iter().map(|row| 1.0 - 2.0 * row + mean).sum();
+                let lacking = trace - sum(&factor.diagonal());
+                assert!(lacking >= -1e-12 && lacking <= factor.residual, "{lacking}");
+            }
+        }
+    }
+
+    #[test]
+    fn rotated_columns_have_the_same_products() {
+        let u: Vec<f64> = (0..40_u32).map(|a| f64::from(a * a % 41) / 10.0).collect();
+        let factor = Factor::cholesky(&u, 1e-8, 40);
+        let spectrum = factor.spectrum();
+        let directions: Vec<Vec<f64>> = (0..spectrum.values.len())
+            .map(|index| factor.direction(&spectrum, index))
+            .collect();
+        for (i, one) in directions.iter().enumerate() {
+            for (j, other) in directions.iter().enumerate() {
+                let expected = if i == j { spectrum.values[i] } else { 0.0 };
+                assert!((dot(one, other) - expected).abs() < 1e-11);
+            }
+        }
+        assert!(spectrum.values.windows(2).all(|pair| pair[0] >= pair[1]));
+    }
 }

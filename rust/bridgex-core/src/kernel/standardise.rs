@@ -22,7 +22,8 @@ pub struct Standardised {
 /// ```
 #[must_use]
 pub fn standardise(mut row: Vec<f64>, epsilon: f64) -> Standardised {
-    if row.iter().all(|&value| value == row[0]) {
+    let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if row.iter().all(|&value| value >= most) {
         row.fill(0.0);
         return Standardised {
             values: row,
