@@ -67,11 +67,7 @@ impl Span {
     #[must_use]
     pub fn new(bits: Range<usize>) -> Self {
         if bits.is_empty() {
-            return Self {
-                words: 0..0,
-                first: 0,
-                last: 0,
-            };
+            return Self { words: 0..0, first: 0, last: 0 };
         }
         let used = (bits.end - 1) % WORD + 1;
         Self {
@@ -96,10 +92,7 @@ impl Span {
                 let ends =
                     (both(0) & self.first).count_ones() + (both(len - 1) & self.last).count_ones();
                 let middle = one[1..len - 1].iter().zip(&other[1..len - 1]);
-                u64::from(ends)
-                    + middle
-                        .map(|(a, b)| u64::from((a & b).count_ones()))
-                        .sum::<u64>()
+                u64::from(ends) + middle.map(|(a, b)| u64::from((a & b).count_ones())).sum::<u64>()
             }
         }
     }

@@ -27,29 +27,23 @@ pub fn overlap_counts(
 ) -> Result<Vec<u64>> {
     let words = sets.len().checked_div(count).unwrap_or(0);
     if words * count != sets.len() {
-        return Err(Error::Length {
-            what: "sets",
-            expected: words * count,
-            found: sets.len(),
-        });
+        return Err(Error::Length { what: "sets", expected: words * count, found: sets.len() });
+    }
+    if count == 0 {
+        return Ok(Vec::new());
     }
     let spans = spans(offsets, words * crate::bitset::WORD)?;
     let set = |index: usize| &sets[index * words..(index + 1) * words];
     let mut counts = vec![0; spans.len() * count * count];
     parallel::run(threads, || {
-        counts
-            .par_chunks_mut(count.max(1))
-            .enumerate()
-            .for_each(|(index, row)| {
-                let (span, one) = (&spans[index / count], index % count);
-                for (other, cell) in row.iter_mut().enumerate().skip(one) {
-                    *cell = span.intersection_count(set(one), set(other));
-                }
-            });
+        counts.par_chunks_mut(count).enumerate().for_each(|(index, row)| {
+            let (span, one) = (&spans[index / count], index % count);
+            for (other, cell) in row.iter_mut().enumerate().skip(one) {
+                *cell = span.intersection_count(set(one), set(other));
+            }
+        });
     })?;
-    counts
-        .chunks_mut((count * count).max(1))
-        .for_each(|table| mirror(table, count));
+    counts.chunks_mut(count * count).for_each(|table| mirror(table, count));
     Ok(counts)
 }
 
@@ -59,11 +53,7 @@ fn spans(offsets: &[usize], bits: usize) -> Result<Vec<Span>> {
         .map(|pair| {
             let (previous, next) = (pair[0], pair[1]);
             if previous > next || next > bits {
-                return Err(Error::Offsets {
-                    previous,
-                    next,
-                    bits,
-                });
+                return Err(Error::Offsets { previous, next, bits });
             }
             Ok(Span::new(previous..next))
         })
@@ -113,27 +103,15 @@ mod tests {
     fn bad_input_is_named() {
         assert_eq!(
             overlap_counts(&[0], 1, &[0, 65], None),
-            Err(Error::Offsets {
-                previous: 0,
-                next: 65,
-                bits: 64
-            })
+            Err(Error::Offsets { previous: 0, next: 65, bits: 64 })
         );
         assert_eq!(
             overlap_counts(&[0], 1, &[3, 2], None),
-            Err(Error::Offsets {
-                previous: 3,
-                next: 2,
-                bits: 64
-            })
+            Err(Error::Offsets { previous: 3, next: 2, bits: 64 })
         );
         assert_eq!(
             overlap_counts(&[0, 0, 0], 2, &[0, 64], None),
-            Err(Error::Length {
-                what: "sets",
-                expected: 2,
-                found: 3
-            })
+            Err(Error::Length { what: "sets", expected: 2, found: 3 })
         );
         assert_eq!(overlap_counts(&[], 0, &[0, 0], None), Ok(vec![]));
     }

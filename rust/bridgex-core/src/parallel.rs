@@ -64,10 +64,7 @@ fn pool(threads: usize) -> Result<Arc<ThreadPool>> {
         .num_threads(threads)
         .thread_name(|index| format!("bridgex-{index}"))
         .build()
-        .map_err(|error| Error::ThreadPool {
-            threads,
-            message: error.to_string(),
-        })?;
+        .map_err(|error| Error::ThreadPool { threads, message: error.to_string() })?;
     let pool = Arc::new(built);
     pools.insert(key, Arc::clone(&pool));
     Ok(pool)
@@ -76,9 +73,6 @@ fn pool(threads: usize) -> Result<Arc<ThreadPool>> {
 fn positive(what: &'static str, text: &str) -> Result<usize> {
     match text.trim().parse() {
         Ok(count) if count > 0 => Ok(count),
-        _ => Err(Error::Threads {
-            what,
-            value: text.to_owned(),
-        }),
+        _ => Err(Error::Threads { what, value: text.to_owned() }),
     }
 }

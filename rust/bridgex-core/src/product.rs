@@ -108,13 +108,7 @@ mod tests {
 
     #[test]
     fn products_are_sums_over_every_block() {
-        for (m, n, inner) in [
-            (1, 1, 1),
-            (3, 5, 319),
-            (2, 7, 321),
-            (17, 9, 1000),
-            (0, 3, 4),
-        ] {
+        for (m, n, inner) in [(1, 1, 1), (3, 5, 319), (2, 7, 321), (17, 9, 1000), (0, 3, 4)] {
             let one: Vec<f64> = (0..m * inner).map(|i| (i as f64 * 0.37).sin()).collect();
             let other: Vec<f64> = (0..n * inner).map(|i| (i as f64 * 0.11).cos()).collect();
             let mut sums = vec![1.0; m * n];

@@ -39,17 +39,9 @@ impl<'a> Rows<'a> {
         };
         let expected = count * samples;
         if found != expected {
-            return Err(Error::Length {
-                what: "rows",
-                expected,
-                found,
-            });
+            return Err(Error::Length { what: "rows", expected, found });
         }
-        Ok(Self {
-            values,
-            count,
-            samples,
-        })
+        Ok(Self { values, count, samples })
     }
 
     /// Number of neurons.

@@ -53,11 +53,7 @@ fn reduce(one: &[f64], other: &[f64], term: impl Fn(f64, f64) -> f64) -> f64 {
             lanes[lane] += term(a[lane], b[lane]);
         }
     }
-    let rest: f64 = one_rest
-        .iter()
-        .zip(other_rest)
-        .map(|(&a, &b)| term(a, b))
-        .sum();
+    let rest: f64 = one_rest.iter().zip(other_rest).map(|(&a, &b)| term(a, b)).sum();
     lanes.iter().sum::<f64>() + rest
 }
 
@@ -106,10 +102,7 @@ mod tests {
         for step in 0..200_000 {
             let x = -f64::from(step) * 3.5e-3;
             let (expected, found) = (x.exp(), exp_not_positive(x));
-            assert!(
-                (found - expected).abs() <= 1e-15 * expected,
-                "{x}: {found} {expected}"
-            );
+            assert!((found - expected).abs() <= 1e-15 * expected, "{x}: {found} {expected}");
         }
     }
 

@@ -27,11 +27,7 @@ pub fn top_k(values: &[f64], k: usize, tie_break: Option<&[f64]>) -> Result<Vec<
     check_numbers(values, "values")?;
     if let Some(second) = tie_break {
         if second.len() != len {
-            return Err(Error::Length {
-                what: "tie_break",
-                expected: len,
-                found: second.len(),
-            });
+            return Err(Error::Length { what: "tie_break", expected: len, found: second.len() });
         }
         check_numbers(second, "tie_break")?;
     }
@@ -89,25 +85,15 @@ mod tests {
         assert_eq!(top_k(&[1.0], 2, None), Err(Error::SetSize { k: 2, len: 1 }));
         assert_eq!(
             top_k(&[1.0, f64::NAN], 1, None),
-            Err(Error::NotANumber {
-                what: "values",
-                index: 1
-            })
+            Err(Error::NotANumber { what: "values", index: 1 })
         );
         assert_eq!(
             top_k(&[1.0], 1, Some(&[f64::NAN])),
-            Err(Error::NotANumber {
-                what: "tie_break",
-                index: 0
-            })
+            Err(Error::NotANumber { what: "tie_break", index: 0 })
         );
         assert_eq!(
             top_k(&[1.0], 1, Some(&[])),
-            Err(Error::Length {
-                what: "tie_break",
-                expected: 1,
-                found: 0
-            })
+            Err(Error::Length { what: "tie_break", expected: 1, found: 0 })
         );
     }
 }

@@ -19,28 +19,15 @@ use serde_json::Value;
 static RUNNING: AtomicBool = AtomicBool::new(false);
 
 fn golden() -> Value {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../tests/golden/dependence.json"
-    );
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/dependence.json");
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
 fn inputs() -> [Vec<f64>; 2] {
     let row = |of: &dyn Fn(f64) -> f64| (0..16).map(|a| of(f64::from(a))).collect::<Vec<_>>();
     [
-        [
-            row(&|a| (a + 1.0).sin()),
-            row(&|a| (2.0 * a).cos()),
-            row(&|a| (7.0 * a) % 16.0),
-        ]
-        .concat(),
-        [
-            row(&|a| (a + 1.0).sin().powi(2)),
-            row(&|a| (5.0 * a) % 11.0),
-            row(&f64::ln_1p),
-        ]
-        .concat(),
+        [row(&|a| (a + 1.0).sin()), row(&|a| (2.0 * a).cos()), row(&|a| (7.0 * a) % 16.0)].concat(),
+        [row(&|a| (a + 1.0).sin().powi(2)), row(&|a| (5.0 * a) % 11.0), row(&f64::ln_1p)].concat(),
     ]
 }
 
@@ -49,14 +36,7 @@ fn rows(values: &[f64], samples: usize) -> Rows<'_> {
 }
 
 fn run(x: &[f64], y: &[f64], samples: usize, options: &Options) -> Result<Dependence> {
-    dependence(
-        rows(x, samples),
-        rows(y, samples),
-        options,
-        true,
-        Some(2),
-        &RUNNING,
-    )
+    dependence(rows(x, samples), rows(y, samples), options, true, Some(2), &RUNNING)
 }
 
 fn options_of(case: &Value, tolerance: f64) -> Options {
@@ -71,9 +51,7 @@ fn options_of(case: &Value, tolerance: f64) -> Options {
 
 fn numbers(value: &Value) -> Vec<f64> {
     let list = value.as_array().unwrap();
-    list.iter()
-        .flat_map(|one| one.as_f64().map_or_else(|| numbers(one), |n| vec![n]))
-        .collect()
+    list.iter().flat_map(|one| one.as_f64().map_or_else(|| numbers(one), |n| vec![n])).collect()
 }
 
 #[test]
@@ -88,17 +66,11 @@ fn golden_values_are_reproduced() {
             let slack = (result.error_bound + 1e-10) * factor;
             if let Some(matrix) = case.get("matrix") {
                 for (found, expected) in result.matrix.unwrap().iter().zip(numbers(matrix)) {
-                    assert!(
-                        (found * factor - expected).abs() <= slack,
-                        "{case}: {found}"
-                    );
+                    assert!((found * factor - expected).abs() <= slack, "{case}: {found}");
                 }
             }
             if let Some(score) = case.get("layer_score").and_then(Value::as_f64) {
-                assert!(
-                    (result.layer_score * factor - score).abs() <= slack,
-                    "{case}"
-                );
+                assert!((result.layer_score * factor - score).abs() <= slack, "{case}");
             }
             let widths = &golden["widths"][case["bandwidth"].as_str().unwrap()];
             for (found, side) in [(&result.x_widths, "x"), (&result.y_widths, "y")] {
@@ -112,28 +84,15 @@ fn golden_values_are_reproduced() {
 
 fn wave(rows: usize, samples: usize, seed: f64) -> Vec<f64> {
     let value = |i: usize| ((i as f64 + seed) * 12.9898).sin() * 43_758.545_3;
-    (0..rows * samples)
-        .map(|i| value(i).fract().powi(3))
-        .collect()
+    (0..rows * samples).map(|i| value(i).fract().powi(3)).collect()
 }
 
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
     let (x, y) = (wave(70, 150, 0.5), wave(90, 150, 0.9));
-    let options = Options {
-        bandwidth: Bandwidth::Layer,
-        ..Options::default()
-    };
+    let options = Options { bandwidth: Bandwidth::Layer, ..Options::default() };
     let result = |threads| {
-        dependence(
-            rows(&x, 150),
-            rows(&y, 150),
-            &options,
-            true,
-            Some(threads),
-            &RUNNING,
-        )
-        .unwrap()
+        dependence(rows(&x, 150), rows(&y, 150), &options, true, Some(threads), &RUNNING).unwrap()
     };
     assert_eq!(result(1), result(3));
 }
@@ -142,28 +101,14 @@ fn results_do_not_depend_on_the_number_of_threads() {
 fn a_spectrum_is_the_dependence_of_every_candidate() {
     let (pair, bridge) = (wave(5, 60, 0.1), wave(9, 60, 0.7));
     let members = [vec![0, 1, 2], vec![2, 5, 8, 7], vec![]];
-    for bandwidth in [
-        Bandwidth::Neuron,
-        Bandwidth::Reference,
-        Bandwidth::Fixed(2.0),
-    ] {
-        let options = Options {
-            bandwidth,
-            tolerance: 1e-5,
-            ..Options::default()
-        };
-        let layer = Layer {
-            pair: rows(&pair, 60),
-            bridge: rows(&bridge, 60),
-            members: &members,
-        };
+    for bandwidth in [Bandwidth::Neuron, Bandwidth::Reference, Bandwidth::Fixed(2.0)] {
+        let options = Options { bandwidth, tolerance: 1e-5, ..Options::default() };
+        let layer = Layer { pair: rows(&pair, 60), bridge: rows(&bridge, 60), members: &members };
         let scores = spectrum(&[layer; 3], &options, Some(2), &RUNNING).unwrap();
         for layer in &scores {
             for (cell, members) in layer.cells.iter().zip(&members[..2]) {
-                let rows: Vec<f64> = members
-                    .iter()
-                    .flat_map(|&m| bridge[m * 60..(m + 1) * 60].to_vec())
-                    .collect();
+                let rows: Vec<f64> =
+                    members.iter().flat_map(|&m| bridge[m * 60..(m + 1) * 60].to_vec()).collect();
                 let one = run(&pair, &rows, 60, &options).unwrap();
                 assert_eq!(cell.reason, Reason::Estimable);
                 assert!((cell.score - one.layer_score).abs() < 2.1e-5);
@@ -179,36 +124,17 @@ fn cells_that_cannot_be_estimated_say_why() {
     let (some, outlier) = (wave(2, 20, 0.3), [vec![0.0; 19], vec![1.0]].concat());
     let reason = |pair: &[f64], bridge: &[f64], bandwidth| {
         let members = [(0..bridge.len() / 20).collect()];
-        let layer = Layer {
-            pair: rows(pair, 20),
-            bridge: rows(bridge, 20),
-            members: &members,
-        };
-        let options = Options {
-            bandwidth,
-            ..Options::default()
-        };
+        let layer = Layer { pair: rows(pair, 20), bridge: rows(bridge, 20), members: &members };
+        let options = Options { bandwidth, ..Options::default() };
         let cell = spectrum(&[layer], &options, Some(1), &RUNNING).unwrap()[0].cells[0];
         assert_eq!(cell.score.is_nan(), cell.reason != Reason::Estimable);
         cell.reason
     };
     assert_eq!(reason(&[], &some, Bandwidth::Neuron), Reason::NoPairNeurons);
-    assert_eq!(
-        reason(&some, &[], Bandwidth::Neuron),
-        Reason::NoBridgeNeurons
-    );
-    assert_eq!(
-        reason(&outlier, &some, Bandwidth::Neuron),
-        Reason::PairLeftOut
-    );
-    assert_eq!(
-        reason(&some, &outlier, Bandwidth::Neuron),
-        Reason::BridgeLeftOut
-    );
-    assert_eq!(
-        reason(&[1.0; 20], &[2.0; 20], Bandwidth::Layer),
-        Reason::NoBandwidth
-    );
+    assert_eq!(reason(&some, &[], Bandwidth::Neuron), Reason::NoBridgeNeurons);
+    assert_eq!(reason(&outlier, &some, Bandwidth::Neuron), Reason::PairLeftOut);
+    assert_eq!(reason(&some, &outlier, Bandwidth::Neuron), Reason::BridgeLeftOut);
+    assert_eq!(reason(&[1.0; 20], &[2.0; 20], Bandwidth::Layer), Reason::NoBandwidth);
     assert_eq!(reason(&some, &some, Bandwidth::Layer), Reason::Estimable);
 }
 
@@ -221,82 +147,32 @@ fn bad_input_is_named() {
     let infinite = f64::INFINITY;
     assert_eq!(
         run(&good, &bad, 8, &options),
-        Err(Error::NotFinite {
-            set: "y",
-            layer: None,
-            row: 1,
-            sample: 3,
-            value: infinite
-        })
+        Err(Error::NotFinite { set: "y", layer: None, row: 1, sample: 3, value: infinite })
     );
     assert_eq!(
         run(&good[..3], &good[..3], 3, &options),
-        Err(Error::TooFewSamples {
-            estimator: "unbiased",
-            needed: 4,
-            samples: 3
-        })
+        Err(Error::TooFewSamples { estimator: "unbiased", needed: 4, samples: 3 })
     );
     assert_eq!(
-        run(
-            &good,
-            &good,
-            8,
-            &Options {
-                tolerance: -1.0,
-                ..options
-            }
-        ),
+        run(&good, &good, 8, &Options { tolerance: -1.0, ..options }),
         Err(Error::Tolerance { tolerance: -1.0 })
     );
     assert_eq!(
-        run(
-            &good,
-            &good,
-            8,
-            &Options {
-                bandwidth: Bandwidth::Fixed(0.0),
-                ..options
-            }
-        ),
+        run(&good, &good, 8, &Options { bandwidth: Bandwidth::Fixed(0.0), ..options }),
         Err(Error::Width { width: 0.0 })
     );
     assert_eq!(
-        dependence(
-            rows(&good, 8),
-            rows(&good, 4),
-            &options,
-            false,
-            None,
-            &RUNNING
-        ),
+        dependence(rows(&good, 8), rows(&good, 4), &options, false, None, &RUNNING),
         Err(Error::SampleMismatch { x: 8, y: 4 })
     );
-    assert_eq!(
-        run(&good, &[], 8, &options),
-        Err(Error::EmptySet { set: "y" })
-    );
-    let constant = Options {
-        bandwidth: Bandwidth::Layer,
-        ..options
-    };
-    assert_eq!(
-        run(&[1.0; 8], &[1.0; 8], 8, &constant),
-        Err(Error::NoBandwidth)
-    );
+    assert_eq!(run(&good, &[], 8, &options), Err(Error::EmptySet { set: "y" }));
+    let constant = Options { bandwidth: Bandwidth::Layer, ..options };
+    assert_eq!(run(&[1.0; 8], &[1.0; 8], 8, &constant), Err(Error::NoBandwidth));
     let members = [vec![2]];
-    let layer = Layer {
-        pair: rows(&good, 8),
-        bridge: rows(&good, 8),
-        members: &members,
-    };
+    let layer = Layer { pair: rows(&good, 8), bridge: rows(&good, 8), members: &members };
     assert_eq!(
         spectrum(&[layer], &options, None, &RUNNING),
-        Err(Error::Member {
-            candidate: 0,
-            member: 2,
-            rows: 2
-        })
+        Err(Error::Member { candidate: 0, member: 2, rows: 2 })
     );
 }
 
@@ -305,33 +181,17 @@ fn a_computation_ends_when_it_is_told_to() {
     let x = wave(3, 30, 0.4);
     let stop = AtomicBool::new(false);
     stop.store(true, Ordering::Relaxed);
-    let result = dependence(
-        rows(&x, 30),
-        rows(&x, 30),
-        &Options::default(),
-        false,
-        None,
-        &stop,
-    );
+    let result = dependence(rows(&x, 30), rows(&x, 30), &Options::default(), false, None, &stop);
     assert_eq!(result, Err(Error::Interrupted));
 }
 
 fn any_estimator() -> impl Strategy<Value = Estimator> {
-    prop::sample::select(vec![
-        Estimator::Unbiased,
-        Estimator::Biased,
-        Estimator::Reference,
-    ])
+    prop::sample::select(vec![Estimator::Unbiased, Estimator::Biased, Estimator::Reference])
 }
 
 fn any_bandwidth() -> impl Strategy<Value = Bandwidth> {
     let fixed = (0.2..5.0).prop_map(Bandwidth::Fixed);
-    prop_oneof![
-        Just(Bandwidth::Neuron),
-        Just(Bandwidth::Layer),
-        Just(Bandwidth::Reference),
-        fixed
-    ]
+    prop_oneof![Just(Bandwidth::Neuron), Just(Bandwidth::Layer), Just(Bandwidth::Reference), fixed]
 }
 
 proptest! {

@@ -78,13 +78,9 @@ pub(crate) fn dependence<'py>(
     let options = options(estimator, normalize, &bandwidth, tol, dtype)
         .map_err(|error| translate(py, &error))?;
     let (x, y) = (x.rows(py)?, y.rows(py)?);
-    let result = interruptible(py, |stop| {
-        core::dependence(x, y, &options, matrix, threads, stop)
-    })?;
+    let result = interruptible(py, |stop| core::dependence(x, y, &options, matrix, threads, stop))?;
     let vector = |values| PyArray1::from_vec(py, values);
-    let matrix = result
-        .matrix
-        .map(|all| vector(all).reshape([x.count(), y.count()]));
+    let matrix = result.matrix.map(|all| vector(all).reshape([x.count(), y.count()]));
     Ok((
         result.layer_score,
         vector(result.row_max),
@@ -134,11 +130,7 @@ pub(crate) fn spectrum_scores<'py>(
         .zip(&bridge_rows)
         .zip(&members)
         .map(|((pair, bridge), members)| {
-            Ok(Layer {
-                pair: pair.rows(py)?,
-                bridge: bridge.rows(py)?,
-                members,
-            })
+            Ok(Layer { pair: pair.rows(py)?, bridge: bridge.rows(py)?, members })
         })
         .collect::<PyResult<Vec<_>>>()?;
     let scores = interruptible(py, |stop| core::spectrum(&layers, &options, threads, stop))?;
@@ -169,10 +161,7 @@ fn indices(members: &[Vec<PyReadonlyArray1<'_, i64>>]) -> PyResult<Vec<Vec<Vec<u
     let vector = |array: &PyReadonlyArray1<'_, i64>| -> PyResult<Vec<usize>> {
         Ok(array.as_slice()?.iter().map(index).collect())
     };
-    members
-        .iter()
-        .map(|layer| layer.iter().map(vector).collect())
-        .collect()
+    members.iter().map(|layer| layer.iter().map(vector).collect()).collect()
 }
 
 fn options(

@@ -17,7 +17,5 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     let options = PyDict::new(py);
     options.set_item("hint", error.hint())?;
     let class = py.import("bridgex.errors")?.getattr(name)?;
-    Ok(PyErr::from_value(
-        class.call((error.to_string(),), Some(&options))?,
-    ))
+    Ok(PyErr::from_value(class.call((error.to_string(),), Some(&options))?))
 }

@@ -24,14 +24,7 @@ mod _native {
             .map_err(|error| crate::errors::translate(py, &error))?;
         let info = PyDict::new(py);
         info.set_item("version", env!("CARGO_PKG_VERSION"))?;
-        info.set_item(
-            "profile",
-            if cfg!(debug_assertions) {
-                "debug"
-            } else {
-                "release"
-            },
-        )?;
+        info.set_item("profile", if cfg!(debug_assertions) { "debug" } else { "release" })?;
         info.set_item("simd", bridgex_core::simd::path())?;
         info.set_item("threads", threads)?;
         Ok(info)

@@ -19,10 +19,7 @@ pub(crate) fn top_k<'py>(
     tie_break: Option<PyReadonlyArray1<'py, f64>>,
 ) -> PyResult<Bound<'py, PyArray1<u64>>> {
     let values = values.as_slice()?;
-    let tie_break = tie_break
-        .as_ref()
-        .map(|array| array.as_slice())
-        .transpose()?;
+    let tie_break = tie_break.as_ref().map(|array| array.as_slice()).transpose()?;
     let set = detached(py, || topk::top_k(values, k, tie_break))?;
     Ok(PyArray1::from_vec(py, set))
 }
@@ -39,8 +36,6 @@ pub(crate) fn overlap_counts<'py>(
 ) -> PyResult<Bound<'py, PyArray3<u64>>> {
     let count = bitsets.shape()[0];
     let sets = bitsets.as_slice()?;
-    let counts = detached(py, || {
-        overlap::overlap_counts(sets, count, &layer_offsets, threads)
-    })?;
+    let counts = detached(py, || overlap::overlap_counts(sets, count, &layer_offsets, threads))?;
     PyArray1::from_vec(py, counts).reshape([layer_offsets.len().saturating_sub(1), count, count])
 }

@@ -66,9 +66,7 @@ impl Request<'_> {
 
     fn widths(&self) -> Option<[Vec<f64>; 2]> {
         let values = |rows: &[&'_ Standardised]| -> Vec<f64> {
-            rows.par_iter()
-                .map(|row| median_difference(&row.values).unwrap_or(f64::NAN))
-                .collect()
+            rows.par_iter().map(|row| median_difference(&row.values).unwrap_or(f64::NAN)).collect()
         };
         let slices = |rows| slices(rows);
         let width = match self.options.bandwidth {
@@ -81,22 +79,13 @@ impl Request<'_> {
     }
 
     fn compute<T: Real>(&self, x_widths: Vec<f64>, y_widths: Vec<f64>) -> Result<Outcome> {
-        let samples = self
-            .x
-            .first()
-            .or(self.y.first())
-            .map_or(0, |row| row.values.len());
+        let samples = self.x.first().or(self.y.first()).map_or(0, |row| row.values.len());
         let formula = Formula::new(self.options, samples);
-        let [mut x, mut y] = self.prepare::<T>(&x_widths, &y_widths, formula);
+        let [mut x, mut y] = self.prepare::<T>(&x_widths, &y_widths, formula)?;
         let bound = error_bound(&x, &y);
-        let rank = x
-            .iter()
-            .chain(&y)
-            .map(|neuron| neuron.rank)
-            .max()
-            .unwrap_or(0);
-        add_kernels(&mut x, &y, self.x, &x_widths, &formula);
-        add_kernels(&mut y, &x, self.y, &y_widths, &formula);
+        let rank = x.iter().chain(&y).map(|neuron| neuron.rank).max().unwrap_or(0);
+        self.add_kernels(&mut x, &y, (self.x, &x_widths), &formula)?;
+        self.add_kernels(&mut y, &x, (self.y, &y_widths), &formula)?;
         let pieces = self.pieces(&mut x, &mut y, samples, &formula)?;
         let parts = |neurons: &[Neuron<T>]| neurons.iter().map(|one| one.part).collect();
         let mut outcome = Outcome {
@@ -121,28 +110,44 @@ impl Request<'_> {
         x_widths: &[f64],
         y_widths: &[f64],
         formula: Formula,
-    ) -> [Vec<Neuron<T>>; 2] {
+    ) -> Result<[Vec<Neuron<T>>; 2]> {
         let tolerance = self.options.tolerance;
-        let attempt = |amplification: f64| {
-            let plan = Plan {
-                formula,
-                tolerance,
-                amplification,
+        let attempt = |amplification: f64| -> Result<_> {
+            let plan = Plan { formula, tolerance, amplification };
+            let set = |rows: &[&Standardised], widths: &[f64]| -> Result<Vec<Neuron<T>>> {
+                let one = |(row, &width): (&&Standardised, &f64)| {
+                    self.check_stop()?;
+                    Ok(Neuron::new(row, width, &plan))
+                };
+                rows.par_iter().zip(widths).map(one).collect()
             };
-            [(self.x, x_widths), (self.y, y_widths)].map(|(rows, widths)| {
-                rows.par_iter()
-                    .zip(widths)
-                    .map(|(row, &width)| Neuron::<T>::new(row, width, &plan))
-                    .collect::<Vec<_>>()
-            })
+            Ok([set(self.x, x_widths)?, set(self.y, y_widths)?])
         };
-        let neurons = attempt(1.0);
+        let neurons = attempt(1.0)?;
         let amplification = largest_amplification([&neurons[0], &neurons[1]]);
         let normalised = formula.normalize == Normalize::Cka;
         if normalised && error_bound(&neurons[0], &neurons[1]) > tolerance {
             return attempt(amplification);
         }
-        neurons
+        Ok(neurons)
+    }
+
+    /// Give every neuron its kernel where the other set has one that needs it.
+    fn add_kernels<T: Real>(
+        &self,
+        neurons: &mut [Neuron<T>],
+        others: &[Neuron<T>],
+        (rows, widths): (&[&Standardised], &[f64]),
+        formula: &Formula,
+    ) -> Result<()> {
+        if others.iter().all(|other| other.part != Part::Kernel) {
+            return Ok(());
+        }
+        neurons.par_iter_mut().zip(rows).zip(widths).try_for_each(|((neuron, row), &width)| {
+            self.check_stop()?;
+            neuron.add_kernel(row, width, formula);
+            Ok(())
+        })
     }
 
     /// Multiply every tile of `x` with every tile of `y`.
@@ -174,20 +179,14 @@ impl Request<'_> {
     }
 
     fn check_stop(&self) -> Result<()> {
-        if self.stop.load(Ordering::Relaxed) {
-            Err(Error::Interrupted)
-        } else {
-            Ok(())
-        }
+        if self.stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
     }
 
     /// The candidates that have each row of `y`.
     fn candidates_of(&self, count: usize) -> Vec<Vec<usize>> {
         let mut candidates = vec![Vec::new(); count];
         for (candidate, members) in self.members.iter().enumerate() {
-            members
-                .iter()
-                .for_each(|&member| candidates[member].push(candidate));
+            members.iter().for_each(|&member| candidates[member].push(candidate));
         }
         candidates
     }
@@ -212,13 +211,7 @@ impl Request<'_> {
             }
         }
         let scores = self.matrix.then_some(scores);
-        Piece {
-            x: x.to_vec(),
-            y: y.to_vec(),
-            rows,
-            columns,
-            scores,
-        }
+        Piece { x: x.to_vec(), y: y.to_vec(), rows, columns, scores }
     }
 }
 
@@ -283,23 +276,6 @@ fn add_constants<I: Iterator<Item = Part>>(best: &mut [f64], own: &[Part], other
         } else if part == Part::Constant || constant {
             *cell = cell.max(0.0);
         }
-    }
-}
-
-/// Give every neuron its kernel where the other set has one that needs it.
-fn add_kernels<T: Real>(
-    neurons: &mut [Neuron<T>],
-    others: &[Neuron<T>],
-    rows: &[&Standardised],
-    widths: &[f64],
-    formula: &Formula,
-) {
-    if others.iter().any(|other| other.part == Part::Kernel) {
-        neurons
-            .par_iter_mut()
-            .zip(rows)
-            .zip(widths)
-            .for_each(|((neuron, row), &width)| neuron.add_kernel(row, width, formula));
     }
 }
 

@@ -17,9 +17,7 @@ pub(super) fn error_bound<T>(x: &[Neuron<T>], y: &[Neuron<T>]) -> f64 {
 
 /// The largest factor by which normalising makes an error grow.
 pub(super) fn largest_amplification<T>(sets: [&[Neuron<T>]; 2]) -> f64 {
-    sets.into_iter()
-        .flat_map(by_features)
-        .fold(1.0, |most, one| most.max(one.amplification))
+    sets.into_iter().flat_map(by_features).fold(1.0, |most, one| most.max(one.amplification))
 }
 
 /// The error that truncating `x` makes.
@@ -45,14 +43,7 @@ struct Worst {
 impl Worst {
     fn of<T>(neurons: &[Neuron<T>]) -> Self {
         by_features(neurons).fold(Self::default(), |worst, neuron| {
-            let Accuracy {
-                norm,
-                trace,
-                leading,
-                residual,
-                vector,
-                own,
-            } = neuron.accuracy;
+            let Accuracy { norm, trace, leading, residual, vector, own } = neuron.accuracy;
             let scale = neuron.scale;
             Self {
                 scale: worst.scale.max(scale),
@@ -69,7 +60,5 @@ impl Worst {
 }
 
 fn by_features<T>(neurons: &[Neuron<T>]) -> impl Iterator<Item = &Neuron<T>> {
-    neurons
-        .iter()
-        .filter(|neuron| neuron.part == Part::Features)
+    neurons.iter().filter(|neuron| neuron.part == Part::Features)
 }

@@ -29,11 +29,9 @@ impl Formula {
         let s = samples as f64;
         let squared = 1.0 / ((s - 1.0) * (s - 1.0));
         let (weight, total_weight, factor) = match options.estimator {
-            Estimator::Unbiased => (
-                -s / (s - 2.0),
-                1.0 / ((s - 1.0) * (s - 2.0)),
-                1.0 / (s * (s - 3.0)),
-            ),
+            Estimator::Unbiased => {
+                (-s / (s - 2.0), 1.0 / ((s - 1.0) * (s - 2.0)), 1.0 / (s * (s - 3.0)))
+            }
             Estimator::Reference => (1.0 / s, 0.0, 1.0),
             Estimator::Biased | Estimator::Linear => (0.0, 0.0, squared),
         };

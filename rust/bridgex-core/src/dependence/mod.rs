@@ -150,15 +150,7 @@ pub fn dependence(
         let y = standardised(y, "y", None, options)?;
         let (x, y): (Vec<_>, Vec<_>) = (x.iter().collect(), y.iter().collect());
         let members = [everyone.as_slice()];
-        Request {
-            x: &x,
-            y: &y,
-            members: &members,
-            options,
-            matrix,
-            stop,
-        }
-        .run()
+        Request { x: &x, y: &y, members: &members, options, matrix, stop }.run()
     })??;
     let outcome = outcome.ok_or(Error::NoBandwidth)?;
     let cell = cell(&outcome, 0, &everyone);
@@ -220,15 +212,7 @@ fn layer_scores(
     let bridge = standardised(layer.bridge, "bridge_rows", Some(position), options)?;
     let x: Vec<&Standardised> = pair.iter().collect();
     let request = |y: &[&Standardised], members: &[&[usize]]| {
-        Request {
-            x: &x,
-            y,
-            members,
-            options,
-            matrix: false,
-            stop,
-        }
-        .run()
+        Request { x: &x, y, members, options, matrix: false, stop }.run()
     };
     if pair.is_empty() || bridge.is_empty() {
         return Ok(collect(layer, None));
@@ -244,26 +228,12 @@ fn layer_scores(
         .map(|members| {
             let y: Vec<&Standardised> = members.iter().map(|&member| &bridge[member]).collect();
             let everyone = vec![(0..y.len()).collect::<Vec<usize>>()];
-            let outcome = if y.is_empty() {
-                None
-            } else {
-                request(&y, &[everyone[0].as_slice()])?
-            };
-            Ok(collect(
-                &Layer {
-                    members: &everyone,
-                    ..*layer
-                },
-                outcome.as_ref(),
-            ))
+            let outcome = if y.is_empty() { None } else { request(&y, &[everyone[0].as_slice()])? };
+            Ok(collect(&Layer { members: &everyone, ..*layer }, outcome.as_ref()))
         })
         .collect();
     Ok(single?.into_iter().fold(
-        LayerScores {
-            cells: Vec::new(),
-            rank: 0,
-            error_bound: 0.0,
-        },
+        LayerScores { cells: Vec::new(), rank: 0, error_bound: 0.0 },
         |mut all, one| {
             all.cells.extend(one.cells);
             all.rank = all.rank.max(one.rank);
@@ -274,24 +244,15 @@ fn layer_scores(
 }
 
 fn collect(layer: &Layer<'_>, outcome: Option<&Outcome>) -> LayerScores {
-    let cells = layer
-        .members
-        .iter()
-        .enumerate()
-        .map(|(candidate, members)| {
-            let none = |reason| Cell {
-                score: f64::NAN,
-                reason,
-                constant_rows: 0,
-                left_out: 0,
-            };
-            match outcome {
-                _ if layer.pair.count() == 0 => none(Reason::NoPairNeurons),
-                _ if members.is_empty() => none(Reason::NoBridgeNeurons),
-                None => none(Reason::NoBandwidth),
-                Some(outcome) => cell(outcome, candidate, members),
-            }
-        });
+    let cells = layer.members.iter().enumerate().map(|(candidate, members)| {
+        let none = |reason| Cell { score: f64::NAN, reason, constant_rows: 0, left_out: 0 };
+        match outcome {
+            _ if layer.pair.count() == 0 => none(Reason::NoPairNeurons),
+            _ if members.is_empty() => none(Reason::NoBridgeNeurons),
+            None => none(Reason::NoBandwidth),
+            Some(outcome) => cell(outcome, candidate, members),
+        }
+    });
     LayerScores {
         cells: cells.collect(),
         rank: outcome.map_or(0, |outcome| outcome.rank),
@@ -303,10 +264,7 @@ fn collect(layer: &Layer<'_>, outcome: Option<&Outcome>) -> LayerScores {
 fn cell(outcome: &Outcome, candidate: usize, members: &[usize]) -> Cell {
     let n1 = outcome.x_parts.len();
     let rows = &outcome.row_max[candidate * n1..(candidate + 1) * n1];
-    let columns: Vec<f64> = members
-        .iter()
-        .map(|&member| outcome.column_max[member])
-        .collect();
+    let columns: Vec<f64> = members.iter().map(|&member| outcome.column_max[member]).collect();
     let parts = || {
         let members = members.iter().map(|&member| outcome.y_parts[member]);
         outcome.x_parts.iter().copied().chain(members)
@@ -314,10 +272,7 @@ fn cell(outcome: &Outcome, candidate: usize, members: &[usize]) -> Cell {
     let count = |wanted: Part| parts().filter(|&part| part == wanted).count();
     let reason = if outcome.x_parts.iter().all(|&part| part == Part::LeftOut) {
         Reason::PairLeftOut
-    } else if members
-        .iter()
-        .all(|&member| outcome.y_parts[member] == Part::LeftOut)
-    {
+    } else if members.iter().all(|&member| outcome.y_parts[member] == Part::LeftOut) {
         Reason::BridgeLeftOut
     } else {
         Reason::Estimable
@@ -332,11 +287,7 @@ fn cell(outcome: &Outcome, candidate: usize, members: &[usize]) -> Cell {
 
 /// Mean of the values that are not NaN; NaN where all are.
 fn mean_of_numbers(values: &[f64]) -> f64 {
-    let numbers: Vec<f64> = values
-        .iter()
-        .copied()
-        .filter(|value| !value.is_nan())
-        .collect();
+    let numbers: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
     numbers.iter().sum::<f64>() / numbers.len() as f64
 }
 
@@ -352,13 +303,7 @@ fn standardised(
             let row = rows.row(index);
             if let Some(sample) = row.iter().position(|value| !value.is_finite()) {
                 let value = row[sample];
-                return Err(Error::NotFinite {
-                    set,
-                    layer,
-                    row: index,
-                    sample,
-                    value,
-                });
+                return Err(Error::NotFinite { set, layer, row: index, sample, value });
             }
             Ok(standardise(row, options.epsilon()))
         })
@@ -369,10 +314,7 @@ fn standardised(
 
 fn check_sets(x: Rows<'_>, y: Rows<'_>, options: &Options) -> Result<()> {
     if x.samples() != y.samples() {
-        return Err(Error::SampleMismatch {
-            x: x.samples(),
-            y: y.samples(),
-        });
+        return Err(Error::SampleMismatch { x: x.samples(), y: y.samples() });
     }
     options.check(x.samples())
 }
@@ -381,11 +323,7 @@ fn check_members(layer: &Layer<'_>) -> Result<()> {
     let rows = layer.bridge.count();
     for (candidate, members) in layer.members.iter().enumerate() {
         if let Some(&member) = members.iter().find(|&&member| member >= rows) {
-            return Err(Error::Member {
-                candidate,
-                member,
-                rows,
-            });
+            return Err(Error::Member { candidate, member, rows });
         }
     }
     Ok(())

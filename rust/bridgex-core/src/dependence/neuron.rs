@@ -160,15 +160,8 @@ impl<T: Real> Neuron<T> {
             }
         }
         let kernel = KernelForm::new(u, &plan.formula);
-        let part = if kernel.is_some() {
-            Part::Kernel
-        } else {
-            Part::LeftOut
-        };
-        Self {
-            kernel,
-            ..Self::without(part)
-        }
+        let part = if kernel.is_some() { Part::Kernel } else { Part::LeftOut };
+        Self { kernel, ..Self::without(part) }
     }
 
     fn without(part: Part) -> Self {
@@ -189,16 +182,11 @@ impl<T: Real> Neuron<T> {
         let norm = dot(&spectrum.values, &spectrum.values).sqrt();
         let residual = factor.residual / norm;
         let tail = &spectrum.values[rank..];
-        let mut neuron = Self {
-            rank,
-            ..Self::without(Part::Features)
-        };
+        let mut neuron = Self { rank, ..Self::without(Part::Features) };
         let scale = 1.0 / norm.sqrt();
         for index in 0..rank {
             let direction = factor.direction(spectrum, index);
-            neuron
-                .features
-                .extend(direction.iter().map(|&value| T::of(value * scale)));
+            neuron.features.extend(direction.iter().map(|&value| T::of(value * scale)));
         }
         neuron.accuracy = Accuracy {
             norm: dot(tail, tail).sqrt() / norm + residual,

@@ -79,9 +79,7 @@ impl Options {
     /// Refuse options that no computation can follow, and samples that are too few for them.
     pub(super) fn check(&self, samples: usize) -> Result<()> {
         if !(self.tolerance.is_finite() && self.tolerance >= 0.0) {
-            return Err(Error::Tolerance {
-                tolerance: self.tolerance,
-            });
+            return Err(Error::Tolerance { tolerance: self.tolerance });
         }
         if let Bandwidth::Fixed(width) = self.bandwidth
             && !(width.is_finite() && width > 0.0)
@@ -95,22 +93,14 @@ impl Options {
             Estimator::Linear => ("linear", 2),
         };
         if samples < needed {
-            return Err(Error::TooFewSamples {
-                estimator,
-                needed,
-                samples,
-            });
+            return Err(Error::TooFewSamples { estimator, needed, samples });
         }
         Ok(())
     }
 
     /// What is added to every standard deviation.
     pub(super) fn epsilon(&self) -> f64 {
-        if self.bandwidth == Bandwidth::Reference {
-            1e-6
-        } else {
-            0.0
-        }
+        if self.bandwidth == Bandwidth::Reference { 1e-6 } else { 0.0 }
     }
 }
 
@@ -123,11 +113,7 @@ impl FromStr for Estimator {
             "biased" => Ok(Self::Biased),
             "reference" => Ok(Self::Reference),
             "linear" => Ok(Self::Linear),
-            _ => Err(unknown(
-                "estimator",
-                "unbiased, biased, reference, linear",
-                name,
-            )),
+            _ => Err(unknown("estimator", "unbiased, biased, reference, linear", name)),
         }
     }
 }
@@ -152,11 +138,7 @@ impl FromStr for Bandwidth {
             "neuron" => Ok(Self::Neuron),
             "layer" => Ok(Self::Layer),
             "reference" => Ok(Self::Reference),
-            _ => Err(unknown(
-                "bandwidth",
-                "neuron, layer, reference or a number",
-                name,
-            )),
+            _ => Err(unknown("bandwidth", "neuron, layer, reference or a number", name)),
         }
     }
 }
@@ -174,9 +156,5 @@ impl FromStr for Precision {
 }
 
 fn unknown(option: &'static str, allowed: &'static str, value: &str) -> Error {
-    Error::UnknownName {
-        option,
-        allowed,
-        value: value.to_owned(),
-    }
+    Error::UnknownName { option, allowed, value: value.to_owned() }
 }

@@ -34,9 +34,8 @@ pub(super) struct FeatureTile<T> {
 impl<T: Real> FeatureTile<T> {
     /// Take the features of a set out of its neurons, those of about the same rank together.
     pub fn cut(neurons: &mut [Neuron<T>], samples: usize) -> Vec<Self> {
-        let mut order: Vec<usize> = (0..neurons.len())
-            .filter(|&index| neurons[index].part == Part::Features)
-            .collect();
+        let mut order: Vec<usize> =
+            (0..neurons.len()).filter(|&index| neurons[index].part == Part::Features).collect();
         order.sort_by_key(|&index| neurons[index].rank);
         let mut tiles = Vec::new();
         let mut rest = &order[..];
@@ -50,11 +49,7 @@ impl<T: Real> FeatureTile<T> {
     }
 
     fn pack(neurons: &mut [Neuron<T>], members: &[usize], samples: usize) -> Self {
-        let rank = members
-            .iter()
-            .map(|&index| neurons[index].rank)
-            .max()
-            .unwrap_or(0);
+        let rank = members.iter().map(|&index| neurons[index].rank).max().unwrap_or(0);
         let mut tile = Self {
             members: members.to_vec(),
             rank,
@@ -87,14 +82,7 @@ impl<T: Real> FeatureTile<T> {
                 add_squares(product, &mut scores[start..start + columns]);
             }
         });
-        let mut vectors = vec![
-            T::default();
-            if formula.has_vector() {
-                rows * columns
-            } else {
-                0
-            }
-        ];
+        let mut vectors = vec![T::default(); if formula.has_vector() { rows * columns } else { 0 }];
         add_product(&self.vectors, &other.vectors, samples, &mut vectors);
         for (index, score) in scores.iter_mut().enumerate() {
             let (row, column) = (index / columns, index % columns);
@@ -176,9 +164,7 @@ impl<'a> KernelTile<'a> {
                 for row in rows.clone() {
                     let (line, later) = rest.split_at_mut(samples - row);
                     form.centring.row(&form.u, row, line);
-                    line[1..]
-                        .iter_mut()
-                        .for_each(|entry| *entry *= std::f64::consts::SQRT_2);
+                    line[1..].iter_mut().for_each(|entry| *entry *= std::f64::consts::SQRT_2);
                     rest = later;
                 }
             }

@@ -55,11 +55,7 @@ impl Differences<'_> {
             return Some(lower);
         }
         let around = self.around(lower);
-        let upper = if around.count > start + count / 2 {
-            lower
-        } else {
-            around.above
-        };
+        let upper = if around.count > start + count / 2 { lower } else { around.above };
         Some(f64::midpoint(lower, upper))
     }
 
@@ -80,11 +76,7 @@ impl Differences<'_> {
     }
 
     fn around(&self, value: f64) -> Around {
-        let mut around = Around {
-            count: 0,
-            below: 0.0,
-            above: f64::INFINITY,
-        };
+        let mut around = Around { count: 0, below: 0.0, above: f64::INFINITY };
         let mut first = 0;
         for (last, &right) in self.sorted.iter().enumerate() {
             while right - self.sorted[first] > value {
@@ -138,10 +130,7 @@ fn squared_distances(rows: &[&[f64]]) -> Vec<f64> {
         .flat_map_iter(|(index, one)| {
             let later = &rows[index + 1..];
             vectorised(|| {
-                later
-                    .iter()
-                    .map(|other| squared_distance(one, other))
-                    .collect::<Vec<_>>()
+                later.iter().map(|other| squared_distance(one, other)).collect::<Vec<_>>()
             })
         })
         .collect()
@@ -157,9 +146,7 @@ fn median(squares: &mut [f64]) -> Option<f64> {
     if count % 2 == 1 {
         return Some(upper.sqrt());
     }
-    let lower = below
-        .iter()
-        .fold(0.0, |largest: f64, &square| largest.max(square));
+    let lower = below.iter().fold(0.0, |largest: f64, &square| largest.max(square));
     Some(f64::midpoint(lower.sqrt(), upper.sqrt()))
 }
 
@@ -187,9 +174,7 @@ mod tests {
     fn all_differences(row: &[f64]) -> Vec<f64> {
         let later = |index: usize| &row[index + 1..];
         let pairs = row.iter().enumerate();
-        pairs
-            .flat_map(|(i, one)| later(i).iter().map(move |other| (one - other).abs()))
-            .collect()
+        pairs.flat_map(|(i, one)| later(i).iter().map(move |other| (one - other).abs())).collect()
     }
 
     proptest! {

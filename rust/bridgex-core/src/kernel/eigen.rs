@@ -31,20 +31,13 @@ pub(crate) fn eigen(mut matrix: Vec<f64>, size: usize) -> Eigen {
     order.sort_by(|&a, &b| value(b).total_cmp(&value(a)));
     Eigen {
         values: order.iter().map(|&i| value(i).max(0.0)).collect(),
-        vectors: order
-            .iter()
-            .map(|&i| vectors[i * size..(i + 1) * size].to_vec())
-            .collect(),
+        vectors: order.iter().map(|&i| vectors[i * size..(i + 1) * size].to_vec()).collect(),
     }
 }
 
 /// Annihilate element (p, q); returns whether there was anything to do.
 fn rotate(matrix: &mut [f64], vectors: &mut [f64], size: usize, p: usize, q: usize) -> bool {
-    let (app, aqq, apq) = (
-        matrix[p * size + p],
-        matrix[q * size + q],
-        matrix[p * size + q],
-    );
+    let (app, aqq, apq) = (matrix[p * size + p], matrix[q * size + q], matrix[p * size + q]);
     if apq.abs() <= f64::EPSILON * 0.25 * (app * aqq).abs().sqrt() {
         return false;
     }

@@ -40,18 +40,12 @@ impl Centring {
 
     /// The diagonal of HKH.
     pub fn diagonal(&self) -> Vec<f64> {
-        self.means
-            .iter()
-            .map(|mean| 1.0 - 2.0 * mean + self.mean)
-            .collect()
+        self.means.iter().map(|mean| 1.0 - 2.0 * mean + self.mean).collect()
     }
 
     /// H K 1.
     pub fn row_sums(&self) -> Vec<f64> {
-        self.means
-            .iter()
-            .map(|mean| (mean - self.mean) * self.means.len() as f64)
-            .collect()
+        self.means.iter().map(|mean| (mean - self.mean) * self.means.len() as f64).collect()
     }
 
     /// tr(HKH HKH).

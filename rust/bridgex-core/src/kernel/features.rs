@@ -30,9 +30,7 @@ impl Factor {
     /// Factor the Gaussian kernel of a row, `u = x / σ`, with at most `max_columns` columns, until
     /// tr E is at most `relative` times the largest eigenvalue.
     pub fn gaussian(u: &[f64], relative: f64, max_columns: usize) -> Self {
-        let largest = u
-            .iter()
-            .fold(0.0, |largest: f64, value| largest.max(value.abs()));
+        let largest = u.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
         if largest <= WIDE
             && let (factor, true) = Self::taylor(u, relative, MAX_DEGREE)
         {
@@ -43,22 +41,14 @@ impl Factor {
 
     /// The single column of the linear kernel.
     pub fn linear(row: &[f64]) -> Self {
-        Self {
-            columns: vec![row.to_vec()],
-            sums: vec![0.0],
-            residual: 0.0,
-        }
+        Self { columns: vec![row.to_vec()], sums: vec![0.0], residual: 0.0 }
     }
 
     /// Columns `e^(-u²/2) u^k / √k!`; the residual of degree m is at most `u^(2m+2) / (m+1)!` on
     /// the diagonal. Also returns whether the residual is as small as asked for.
     fn taylor(u: &[f64], relative: f64, max_degree: usize) -> (Self, bool) {
         vectorised(|| {
-            let mut factor = Self {
-                columns: Vec::new(),
-                sums: Vec::new(),
-                residual: 0.0,
-            };
+            let mut factor = Self { columns: Vec::new(), sums: Vec::new(), residual: 0.0 };
             let half: Vec<f64> = u.iter().map(|&value| -0.5 * value * value).collect();
             factor.push(half.iter().map(|&power| power.exp_m1()).collect());
             factor.sums[0] += u.len() as f64;
@@ -67,18 +57,13 @@ impl Factor {
             let mut target = 0.0;
             for degree in 1..=max_degree {
                 let root = (degree as f64).sqrt();
-                column
-                    .iter_mut()
-                    .zip(u)
-                    .for_each(|(entry, &value)| *entry *= value / root);
+                column.iter_mut().zip(u).for_each(|(entry, &value)| *entry *= value / root);
                 let squared_norm = factor.push(column.clone());
                 if degree == 1 {
                     target = relative * squared_norm;
                 }
                 let next = (degree + 1) as f64;
-                rest.iter_mut()
-                    .zip(u)
-                    .for_each(|(entry, &value)| *entry *= value * value / next);
+                rest.iter_mut().zip(u).for_each(|(entry, &value)| *entry *= value * value / next);
                 factor.residual = sum(&rest);
                 if factor.residual <= target {
                     return (factor, true);
@@ -93,11 +78,8 @@ impl Factor {
     fn cholesky(u: &[f64], relative: f64, max_columns: usize) -> Self {
         vectorised(|| {
             let rounding = 4.0 * f64::EPSILON * u.len() as f64;
-            let mut factor = Self {
-                columns: Vec::new(),
-                sums: Vec::new(),
-                residual: f64::INFINITY,
-            };
+            let mut factor =
+                Self { columns: Vec::new(), sums: Vec::new(), residual: f64::INFINITY };
             let mut plain: Vec<Vec<f64>> = Vec::new();
             let mut diagonal = vec![1.0; u.len()];
             let mut leading: f64 = 0.0;
@@ -147,10 +129,7 @@ impl Factor {
             }
         });
         let eigen = eigen(gram, size);
-        Spectrum {
-            values: eigen.values,
-            vectors: eigen.vectors,
-        }
+        Spectrum { values: eigen.values, vectors: eigen.vectors }
     }
 
     /// Column `index` of Φ rotated to the directions of its spectrum.
@@ -168,10 +147,7 @@ impl Factor {
         vectorised(|| {
             let mut diagonal = vec![0.0; self.columns[0].len()];
             for column in &self.columns {
-                diagonal
-                    .iter_mut()
-                    .zip(column)
-                    .for_each(|(sum, value)| *sum += value * value);
+                diagonal.iter_mut().zip(column).for_each(|(sum, value)| *sum += value * value);
             }
             diagonal
         })
@@ -181,10 +157,7 @@ impl Factor {
         vectorised(|| {
             let mut result = vec![0.0; self.columns[0].len()];
             for (column, weight) in self.columns.iter().zip(weights) {
-                result
-                    .iter_mut()
-                    .zip(column)
-                    .for_each(|(sum, value)| *sum += weight * value);
+                result.iter_mut().zip(column).for_each(|(sum, value)| *sum += weight * value);
             }
             result
         })
@@ -200,9 +173,7 @@ fn next_column(u: &[f64], columns: &[Vec<f64>], pivot: usize, root: f64) -> Vec<
         .collect();
     for column in columns {
         let weight = column[pivot];
-        next.iter_mut()
-            .zip(column)
-            .for_each(|(entry, value)| *entry -= weight * value);
+        next.iter_mut().zip(column).for_each(|(entry, value)| *entry -= weight * value);
     }
     next.iter_mut().for_each(|entry| *entry /= root);
     next
@@ -231,34 +202,21 @@ mod tests {
             standardise((0..SAMPLES).map(|a| of(f64::from(a))).collect(), 1e-6).values
         };
         [
-            vec![
-                row(&|a| (a + 1.0).sin()),
-                row(&|a| (2.0 * a).cos()),
-                row(&|a| (7.0 * a) % 16.0),
-            ],
-            vec![
-                row(&|a| (a + 1.0).sin().powi(2)),
-                row(&|a| (5.0 * a) % 11.0),
-                row(&f64::ln_1p),
-            ],
+            vec![row(&|a| (a + 1.0).sin()), row(&|a| (2.0 * a).cos()), row(&|a| (7.0 * a) % 16.0)],
+            vec![row(&|a| (a + 1.0).sin().powi(2)), row(&|a| (5.0 * a) % 11.0), row(&f64::ln_1p)],
         ]
     }
 
     /// s of two factors.
     fn trace(one: &Factor, other: &Factor) -> f64 {
-        let squares = one
-            .columns
-            .iter()
-            .flat_map(|a| other.columns.iter().map(|b| dot(a, b).powi(2)));
+        let squares =
+            one.columns.iter().flat_map(|a| other.columns.iter().map(|b| dot(a, b).powi(2)));
         squares.sum()
     }
 
     #[test]
     fn the_taylor_series_errs_as_derived() {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../tests/golden/dependence.json"
-        );
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/dependence.json");
         let golden: serde_json::Value =
             serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let [x, y] = rows();
@@ -273,10 +231,8 @@ mod tests {
             for one in &x {
                 for other in &y {
                     let (u, v) = (scaled(one), scaled(other));
-                    let exact = trace(
-                        &Factor::cholesky(&u, 0.0, 16),
-                        &Factor::cholesky(&v, 0.0, 16),
-                    );
+                    let exact =
+                        trace(&Factor::cholesky(&u, 0.0, 16), &Factor::cholesky(&v, 0.0, 16));
                     let series = trace(
                         &Factor::taylor(&u, 0.0, degree).0,
                         &Factor::taylor(&v, 0.0, degree).0,
@@ -285,10 +241,7 @@ mod tests {
                 }
             }
             let expected = expected.as_f64().unwrap();
-            assert!(
-                (worst - expected).abs() <= 0.05 * expected,
-                "{degree}: {worst} {expected}"
-            );
+            assert!((worst - expected).abs() <= 0.05 * expected, "{degree}: {worst} {expected}");
         }
     }
 
@@ -296,19 +249,13 @@ mod tests {
     fn the_residual_bounds_what_a_factor_lacks() {
         let u: Vec<f64> = (0..60_u32).map(|a| f64::from(a * a % 61) / 15.0).collect();
         for relative in [1e-1, 1e-3, 1e-6, 1e-9] {
-            for factor in [
-                Factor::cholesky(&u, relative, 60),
-                Factor::taylor(&u[..4], 0.0, 3).0,
-            ] {
+            for factor in [Factor::cholesky(&u, relative, 60), Factor::taylor(&u[..4], 0.0, 3).0] {
                 let samples = factor.columns[0].len();
                 let kernel_row = |a: usize| -> Vec<f64> {
-                    (0..samples)
-                        .map(|b| (-0.5 * (u[a] - u[b]).powi(2)).exp())
-                        .collect()
+                    (0..samples).map(|b| (-0.5 * (u[a] - u[b]).powi(2)).exp()).collect()
                 };
-                let means: Vec<f64> = (0..samples)
-                    .map(|a| sum(&kernel_row(a)) / samples as f64)
-                    .collect();
+                let means: Vec<f64> =
+                    (0..samples).map(|a| sum(&kernel_row(a)) / samples as f64).collect();
                 let mean = sum(&means) / samples as f64;
                 let trace: f64 = means.iter().map(|row| 1.0 - 2.0 * row + mean).sum();
                 let lacking = trace - sum(&factor.diagonal());
@@ -322,9 +269,8 @@ mod tests {
         let u: Vec<f64> = (0..40_u32).map(|a| f64::from(a * a % 41) / 10.0).collect();
         let factor = Factor::cholesky(&u, 1e-8, 40);
         let spectrum = factor.spectrum();
-        let directions: Vec<Vec<f64>> = (0..spectrum.values.len())
-            .map(|index| factor.direction(&spectrum, index))
-            .collect();
+        let directions: Vec<Vec<f64>> =
+            (0..spectrum.values.len()).map(|index| factor.direction(&spectrum, index)).collect();
         for (i, one) in directions.iter().enumerate() {
             for (j, other) in directions.iter().enumerate() {
                 let expected = if i == j { spectrum.values[i] } else { 0.0 };

@@ -25,10 +25,7 @@ pub fn standardise(mut row: Vec<f64>, epsilon: f64) -> Standardised {
     let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if row.iter().all(|&value| value >= most) {
         row.fill(0.0);
-        return Standardised {
-            values: row,
-            constant: true,
-        };
+        return Standardised { values: row, constant: true };
     }
     vectorised(|| {
         let unit = unit(&row);
@@ -39,21 +36,12 @@ pub fn standardise(mut row: Vec<f64>, epsilon: f64) -> Standardised {
         let divisor = deviation + epsilon / unit;
         row.iter_mut().for_each(|value| *value /= divisor);
     });
-    Standardised {
-        values: row,
-        constant: false,
-    }
+    Standardised { values: row, constant: false }
 }
 
 /// A unit in which the squares of the row can be represented.
 #[inline(always)]
 fn unit(row: &[f64]) -> f64 {
-    let largest = row
-        .iter()
-        .fold(0.0, |largest: f64, value| largest.max(value.abs()));
-    if (1e-100..1e100).contains(&largest) {
-        1.0
-    } else {
-        largest
-    }
+    let largest = row.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+    if (1e-100..1e100).contains(&largest) { 1.0 } else { largest }
 }
