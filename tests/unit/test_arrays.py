@@ -1,11 +1,13 @@
 """What the array layer refuses, and with which words."""
 
+import doctest
 from typing import Any
 
 import numpy as np
 import pytest
 
 from bridgex import _native
+from bridgex.analysis import arrays
 from bridgex.analysis.arrays import (
     dependence,
     overlap_counts,
@@ -133,3 +135,9 @@ def test_the_build_is_an_optimised_one() -> None:
     assert info["profile"] == "release"
     assert info["threads"] >= 1
     assert info["simd"] in {"scalar", "x86-64-v3", "x86-64-v4", "neon"}
+
+
+def test_the_examples_in_the_documentation_run() -> None:
+    outcome = doctest.testmod(arrays)
+    assert outcome.failed == 0
+    assert outcome.attempted >= 8

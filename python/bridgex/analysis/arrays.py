@@ -1,4 +1,4 @@
-"""Arrays to arrays: the only door to the compiled core, and the one home of shape errors.
+"""Arrays to arrays: the only door to the compiled core.
 
 Rows of an activation matrix are neurons and columns are samples. A set of neurons is a bitset:
 neuron ``n`` is bit ``n % 64`` (counted from the least significant) of word ``n // 64``, and the
@@ -7,13 +7,20 @@ bits past the last neuron are zero.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from bridgex import _native
+from bridgex.analysis.scores import Dependence, Reason, SpectrumScores
+from bridgex.analysis.shapes import (
+    activations,
+    check_samples,
+    layer_bounds,
+    member_indices,
+    packed_sets,
+    vector,
+)
 from bridgex.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -21,99 +28,25 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    Rows = NDArray[np.float32] | NDArray[np.float64]
+__all__ = [
+    "Bandwidth",
+    "Dependence",
+    "Estimator",
+    "Normalize",
+    "Precision",
+    "Reason",
+    "SpectrumScores",
+    "dependence",
+    "overlap_counts",
+    "spectrum_scores",
+    "top_k",
+    "unpack",
+]
 
 Estimator = Literal["unbiased", "biased", "reference", "linear"]
 Normalize = Literal["cka", "none"]
 Bandwidth = Literal["neuron", "layer", "reference"] | float
 Precision = Literal["f32", "f64"]
-
-_MATRIX = 2
-"""Axes of a matrix."""
-
-
-class Reason(IntEnum):
-    """Why a layer has no score for a candidate."""
-
-    ESTIMABLE = 0
-    """It has one."""
-    NO_PAIR_NEURONS = 1
-    """The pair's set is empty."""
-    NO_BRIDGE_NEURONS = 2
-    """The candidate's set is empty."""
-    PAIR_LEFT_OUT = 3
-    """No neuron of the pair's set can be estimated."""
-    BRIDGE_LEFT_OUT = 4
-    """No neuron of the candidate's set can be estimated."""
-    NO_BANDWIDTH = 5
-    """The rows have no positive distance from each other, so no kernel width is defined."""
-
-
-@dataclass(frozen=True)
-class Dependence:
-    """Dependence between two sets of neurons.
-
-    Attributes
-    ----------
-    layer_score
-        (mean of ``row_max`` + mean of ``column_max``) / 2 over the rows that can be estimated;
-        NaN where there is none in one of the sets.
-    row_max, column_max
-        Best match of every row of ``x``, float64 (n1,), and of ``y``, float64 (n2,); NaN for rows
-        that are left out.
-    matrix
-        Dependence of every row of ``x`` on every row of ``y``, float64 (n1, n2), if asked for.
-    rank
-        Largest number of features per neuron in use; 0 where the kernels themselves were used.
-    error_bound
-        Largest error that the low-rank features make in any entry, hence in the layer score.
-        Rounding of the products comes on top: about 1e-7 of the largest entry in ``f32``.
-    bandwidth_x, bandwidth_y
-        Kernel width of every row in units of its standard deviation, float64 (n1,) and (n2,);
-        NaN where it has none.
-    constant_rows
-        Rows with one value only, in both sets: they score 0.
-    left_out
-        Rows that cannot be estimated, in both sets: their own term is not positive.
-    """
-
-    layer_score: float
-    row_max: NDArray[np.float64]
-    column_max: NDArray[np.float64]
-    matrix: NDArray[np.float64] | None
-    rank: int
-    error_bound: float
-    bandwidth_x: NDArray[np.float64]
-    bandwidth_y: NDArray[np.float64]
-    constant_rows: int
-    left_out: int
-
-
-@dataclass(frozen=True)
-class SpectrumScores:
-    """Layer scores of one pair for many candidates.
-
-    Attributes
-    ----------
-    score
-        Layer score, float64 (layer, bridge); NaN where not estimable.
-    reason
-        ``Reason`` codes, uint8 (layer, bridge).
-    rank
-        Largest number of features per neuron in use, int64 (layer,); 0: exact kernels.
-    error_bound
-        Largest error that the low-rank features make in a layer's scores, float64 (layer,).
-    constant_rows, left_out
-        Rows of the pair and of the candidate together that hold one value only and score 0, and
-        that cannot be estimated, int64 (layer, bridge).
-    """
-
-    score: NDArray[np.float64]
-    reason: NDArray[np.uint8]
-    rank: NDArray[np.int64]
-    error_bound: NDArray[np.float64]
-    constant_rows: NDArray[np.int64]
-    left_out: NDArray[np.int64]
 
 
 def top_k(values: ArrayLike, k: int, tie_break: ArrayLike | None = None) -> NDArray[np.uint64]:
@@ -149,8 +82,8 @@ def top_k(values: ArrayLike, k: int, tie_break: ArrayLike | None = None) -> NDAr
     >>> unpack(top_k([0.5, 1.0, 0.5, 1.0], 3), 4)
     array([0, 1, 3])
     """
-    first = _vector(values, "values")
-    second = None if tie_break is None else _vector(tie_break, "tie_break")
+    first = vector(values, "values")
+    second = None if tie_break is None else vector(tie_break, "tie_break")
     if second is not None and second.shape != first.shape:
         raise InvalidInputError(
             f"tie_break must have one number per value: {first.size} are expected, "
@@ -231,15 +164,10 @@ def overlap_counts(
     array([[2, 1],
            [1, 1]], dtype=uint64)
     """
-    bitsets = np.asarray(bitsets)
-    if bitsets.dtype != np.uint64 or bitsets.ndim != _MATRIX:
-        raise InvalidInputError(
-            "bitsets must be uint64 with shape (language, word), not "
-            f"{bitsets.dtype} with shape {bitsets.shape}"
-        )
+    bitsets = packed_sets(bitsets)
     bits = bitsets.shape[1] * 64
-    offsets = _offsets([0, bits] if layer_offsets is None else layer_offsets, bits)
-    counts = _native.overlap_counts(np.ascontiguousarray(bitsets), offsets)
+    offsets = layer_bounds([0, bits] if layer_offsets is None else layer_offsets, bits)
+    counts = _native.overlap_counts(bitsets, offsets)
     return counts[0] if layer_offsets is None else counts
 
 
@@ -325,10 +253,10 @@ def dependence(
     >>> rng = np.random.default_rng(0)
     >>> x = rng.normal(size=(3, 200))
     >>> result = dependence(x, x[:2] ** 2)
-    >>> [int(row) for row in np.argsort(result.row_max)]
-    [2, 0, 1]
+    >>> int(result.row_max.argmin())
+    2
     """
-    first, second = _rows(x, "x"), _rows(y, "y")
+    first, second = activations(x, "x"), activations(y, "y")
     if first.shape[1] != second.shape[1]:
         raise InvalidInputError(
             f"x and y must have the same samples: x has {first.shape[1]}, y has {second.shape[1]}"
@@ -339,7 +267,7 @@ def dependence(
             second,
             estimator=estimator,
             normalize=normalize,
-            bandwidth=_bandwidth(bandwidth),
+            bandwidth=bandwidth if isinstance(bandwidth, str) else float(bandwidth),
             tol=tol,
             dtype=dtype,
             threads=threads,
@@ -398,100 +326,18 @@ def spectrum_scores(
             "pair_rows, bridge_rows and members must have one entry per layer, but have "
             f"{len(pair_rows)}, {len(bridge_rows)} and {len(members)}"
         )
-    first = [_rows(rows, f"pair_rows[{layer}]") for layer, rows in enumerate(pair_rows)]
-    second = [_rows(rows, f"bridge_rows[{layer}]") for layer, rows in enumerate(bridge_rows)]
-    _check_samples(first, second)
+    first = [activations(rows, f"pair_rows[{layer}]") for layer, rows in enumerate(pair_rows)]
+    second = [activations(rows, f"bridge_rows[{layer}]") for layer, rows in enumerate(bridge_rows)]
+    check_samples(first, second)
     return SpectrumScores(
         *_native.spectrum_scores(
             first,
             second,
-            _members(members, second),
+            member_indices(members, second),
             estimator=estimator,
             normalize=normalize,
-            bandwidth=_bandwidth(bandwidth),
+            bandwidth=bandwidth if isinstance(bandwidth, str) else float(bandwidth),
             tol=tol,
             threads=threads,
         )
     )
-
-
-def _vector(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    """Return a contiguous float64 vector."""
-    array = np.asarray(values)
-    if array.ndim != 1 or array.dtype.kind not in "fiu":
-        raise InvalidInputError(
-            f"{name} must be a vector of real numbers, not {array.dtype} with shape {array.shape}"
-        )
-    return np.ascontiguousarray(array, dtype=np.float64)
-
-
-def _rows(values: ArrayLike, name: str) -> Rows:
-    """Return a contiguous matrix of float32 or float64."""
-    array = np.asarray(values)
-    if array.ndim != _MATRIX or array.dtype.kind not in "fiu":
-        raise InvalidInputError(
-            f"{name} must hold real numbers with shape (neuron, sample), not {array.dtype} with "
-            f"shape {array.shape}"
-        )
-    if array.dtype in (np.float16, np.float32):
-        return np.ascontiguousarray(array, dtype=np.float32)
-    return np.ascontiguousarray(array, dtype=np.float64)
-
-
-def _offsets(values: ArrayLike, bits: int) -> NDArray[np.int64]:
-    """Return layer offsets that rise from 0 or more to at most the number of bits."""
-    offsets = np.asarray(values)
-    if offsets.ndim != 1 or offsets.size <= 1 or offsets.dtype.kind not in "iu":
-        raise InvalidInputError(
-            "layer_offsets must hold at least two whole numbers, not "
-            f"{offsets.dtype} with shape {offsets.shape}"
-        )
-    if offsets[0] < 0 or offsets[-1] > bits or np.any(offsets[1:] < offsets[:-1]):
-        raise InvalidInputError(
-            f"layer_offsets must rise within the {bits} bits of the bitsets, not {offsets.tolist()}"
-        )
-    return offsets.astype(np.int64)
-
-
-def _bandwidth(bandwidth: Bandwidth) -> str | float:
-    return bandwidth if isinstance(bandwidth, str) else float(bandwidth)
-
-
-def _check_samples(first: list[Rows], second: list[Rows]) -> None:
-    counts = {rows.shape[1] for rows in (*first, *second)}
-    if len(counts) > 1:
-        raise InvalidInputError(
-            f"all layers must have the same samples, but have {sorted(counts)} of them"
-        )
-
-
-def _members(
-    members: Sequence[Sequence[ArrayLike]], rows: list[Rows]
-) -> list[list[NDArray[np.int64]]]:
-    """Return the members as int64 vectors, after checking that they name rows, each once."""
-    candidates = {len(layer) for layer in members}
-    if len(candidates) > 1:
-        raise InvalidInputError(
-            f"members must have the same candidates in every layer, but have {sorted(candidates)}"
-        )
-    return [
-        [_indices(one, len(rows[layer]), f"members[{layer}][{c}]") for c, one in enumerate(layers)]
-        for layer, layers in enumerate(members)
-    ]
-
-
-def _indices(values: ArrayLike, count: int, name: str) -> NDArray[np.int64]:
-    array = np.asarray(values)
-    if array.size == 0:
-        return np.empty(0, dtype=np.int64)
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise InvalidInputError(
-            f"{name} must be a vector of row indices, not {array.dtype} with shape {array.shape}"
-        )
-    if array.min() < 0 or array.max() >= count:
-        raise InvalidInputError(
-            f"{name} must name rows 0 to {count - 1}, but names {array.min()} to {array.max()}"
-        )
-    if np.unique(array).size < array.size:
-        raise InvalidInputError(f"{name} must name every row at most once")
-    return array.astype(np.int64)

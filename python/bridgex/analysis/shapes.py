@@ -1,0 +1,112 @@
+"""What goes into the compiled core: contiguous, of the right type, and of shapes that agree.
+
+The one home of shape errors. Values are looked at by the core, which sees them anyway.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bridgex.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    Rows = NDArray[np.float32] | NDArray[np.float64]
+
+_MATRIX = 2
+"""Axes of a matrix."""
+
+
+def vector(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Return a contiguous float64 vector."""
+    array = np.asarray(values)
+    if array.ndim != 1 or array.dtype.kind not in "fiu":
+        raise InvalidInputError(
+            f"{name} must be a vector of real numbers, not {array.dtype} with shape {array.shape}"
+        )
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def activations(values: ArrayLike, name: str) -> Rows:
+    """Return a contiguous matrix of float32 or float64."""
+    array = np.asarray(values)
+    if array.ndim != _MATRIX or array.dtype.kind not in "fiu":
+        raise InvalidInputError(
+            f"{name} must hold real numbers with shape (neuron, sample), not {array.dtype} with "
+            f"shape {array.shape}"
+        )
+    if array.dtype in (np.float16, np.float32):
+        return np.ascontiguousarray(array, dtype=np.float32)
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def packed_sets(values: ArrayLike) -> NDArray[np.uint64]:
+    """Return contiguous bitsets, (language, word)."""
+    array = np.asarray(values)
+    if array.dtype != np.uint64 or array.ndim != _MATRIX:
+        raise InvalidInputError(
+            "bitsets must be uint64 with shape (language, word), not "
+            f"{array.dtype} with shape {array.shape}"
+        )
+    return np.ascontiguousarray(array, dtype=np.uint64)
+
+
+def layer_bounds(values: ArrayLike, bits: int) -> NDArray[np.int64]:
+    """Return layer offsets that rise from 0 or more to at most the number of bits."""
+    offsets = np.asarray(values)
+    if offsets.ndim != 1 or offsets.size <= 1 or offsets.dtype.kind not in "iu":
+        raise InvalidInputError(
+            "layer_offsets must hold at least two whole numbers, not "
+            f"{offsets.dtype} with shape {offsets.shape}"
+        )
+    if offsets[0] < 0 or offsets[-1] > bits or np.any(offsets[1:] < offsets[:-1]):
+        raise InvalidInputError(
+            f"layer_offsets must rise within the {bits} bits of the bitsets, not {offsets.tolist()}"
+        )
+    return offsets.astype(np.int64)
+
+
+def check_samples(first: list[Rows], second: list[Rows]) -> None:
+    """Refuse layers that have different samples."""
+    counts = {rows.shape[1] for rows in (*first, *second)}
+    if len(counts) > 1:
+        raise InvalidInputError(
+            f"all layers must have the same samples, but have {sorted(counts)} of them"
+        )
+
+
+def member_indices(
+    members: Sequence[Sequence[ArrayLike]], rows: list[Rows]
+) -> list[list[NDArray[np.int64]]]:
+    """Return the members as int64 vectors, after checking that they name rows, each once."""
+    candidates = {len(layer) for layer in members}
+    if len(candidates) > 1:
+        raise InvalidInputError(
+            f"members must have the same candidates in every layer, but have {sorted(candidates)}"
+        )
+    return [
+        [_indices(one, len(rows[layer]), f"members[{layer}][{c}]") for c, one in enumerate(layers)]
+        for layer, layers in enumerate(members)
+    ]
+
+
+def _indices(values: ArrayLike, count: int, name: str) -> NDArray[np.int64]:
+    array = np.asarray(values)
+    if array.size == 0:
+        return np.empty(0, dtype=np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise InvalidInputError(
+            f"{name} must be a vector of row indices, not {array.dtype} with shape {array.shape}"
+        )
+    if array.min() < 0 or array.max() >= count:
+        raise InvalidInputError(
+            f"{name} must name rows 0 to {count - 1}, but names {array.min()} to {array.max()}"
+        )
+    if np.unique(array).size < array.size:
+        raise InvalidInputError(f"{name} must name every row at most once")
+    return array.astype(np.int64)
