@@ -115,8 +115,11 @@ def bandwidths(x: Matrix, y: Matrix, rule: str | float) -> tuple[Matrix, Matrix]
 
 
 def kernel(row: Matrix, sigma: float) -> Matrix:
-    """Return exp(-(row[a] - row[b])² / (2 sigma²)), (sample, sample)."""
-    result: Matrix = np.exp(-(((row[:, None] - row[None, :]) / sigma) ** 2) / 2)
+    """Return exp(-(row[a] - row[b])² / (2 sigma²)) - 1, (sample, sample).
+
+    No estimator notices the 1 that is taken away, and a nearly flat kernel keeps its digits.
+    """
+    result: Matrix = np.expm1(-(((row[:, None] - row[None, :]) / sigma) ** 2) / 2)
     return result
 
 
@@ -180,8 +183,8 @@ def dependence_matrix(
     published = bandwidth == "reference"
     x, y = (standardise(rows, published=published) for rows in (x, y))
     x_widths, y_widths = bandwidths(x, y, bandwidth)
-    x_self = _self_terms(x, x_widths, estimator, normalize)
-    y_self = _self_terms(y, y_widths, estimator, normalize)
+    x_self = own_terms(x, x_widths, estimator, normalize)
+    y_self = own_terms(y, y_widths, estimator, normalize)
     result = np.zeros((len(x), len(y)))
     for i, row in enumerate(x):
         for j, other in enumerate(y):
@@ -202,8 +205,11 @@ def layer_score(matrix: Matrix) -> float:
     return float(matrix.max(axis=1).mean() + matrix.max(axis=0).mean()) / 2
 
 
-def _self_terms(rows: Matrix, widths: Matrix, estimator: Estimator, normalize: Normalize) -> Matrix:
-    """Return the estimator of every row with itself: 1 where unused, NaN where not positive."""
+def own_terms(rows: Matrix, widths: Matrix, estimator: Estimator, normalize: Normalize) -> Matrix:
+    """Return what scores of every row are normalised by, squared: (row,).
+
+    The estimator of the row with itself, NaN where that is not positive; 1 without normalising.
+    """
     terms = np.ones(len(rows))
     if normalize == "none":
         return terms

@@ -59,14 +59,31 @@ fn reduce(one: &[f64], other: &[f64], term: impl Fn(f64, f64) -> f64) -> f64 {
 
 /// e to the power of a number that is not positive, to 1e-15 of its value; 0 below e^-708.
 ///
-/// Cody and Waite's reduction to |r| ≤ ln 2 / 2 and a polynomial of degree 13. Free of branches,
-/// so that a loop over it vectorises.
+/// Free of branches, so that a loop over it vectorises.
 #[inline(always)]
 pub(crate) fn exp_not_positive(x: f64) -> f64 {
+    let (scale, rest) = reduced_exp_m1(x);
+    if x < LOWEST { 0.0 } else { (rest + 1.0) * scale }
+}
+
+/// The same minus 1, without losing the digits of numbers near 0.
+#[inline(always)]
+pub(crate) fn exp_m1_not_positive(x: f64) -> f64 {
+    let (scale, rest) = reduced_exp_m1(x);
+    if x < LOWEST { -1.0 } else { rest * scale + (scale - 1.0) }
+}
+
+/// Below this the exponential is not a normal number.
+const LOWEST: f64 = -708.0;
+
+/// 2^n and e^r - 1 with x = n ln 2 + r and |r| ≤ ln 2 / 2: Cody and Waite's reduction and a
+/// polynomial of degree 13.
+#[inline(always)]
+fn reduced_exp_m1(x: f64) -> (f64, f64) {
     const ROUND: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52: adding it rounds to whole numbers
     const LN2_HIGH: f64 = 6.931_471_803_691_238e-1;
     const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
-    const INVERSE_FACTORIALS: [f64; 14] = [
+    const INVERSE_FACTORIALS: [f64; 13] = [
         1.0 / 6_227_020_800.0,
         1.0 / 479_001_600.0,
         1.0 / 39_916_800.0,
@@ -80,7 +97,6 @@ pub(crate) fn exp_not_positive(x: f64) -> f64 {
         1.0 / 6.0,
         0.5,
         1.0,
-        1.0,
     ];
     let shifted = x * std::f64::consts::LOG2_E + ROUND;
     let power = shifted - ROUND;
@@ -89,8 +105,7 @@ pub(crate) fn exp_not_positive(x: f64) -> f64 {
     for coefficient in &INVERSE_FACTORIALS[1..] {
         value = value * rest + coefficient;
     }
-    let scale = f64::from_bits(shifted.to_bits().wrapping_add(1023) << 52);
-    if x < -708.0 { 0.0 } else { value * scale }
+    (f64::from_bits(shifted.to_bits().wrapping_add(1023) << 52), value * rest)
 }
 
 #[cfg(test)]
@@ -103,13 +118,17 @@ mod tests {
             let x = -f64::from(step) * 3.5e-3;
             let (expected, found) = (x.exp(), exp_not_positive(x));
             assert!((found - expected).abs() <= 1e-15 * expected, "{x}: {found} {expected}");
+            for x in [x, x * 1e-9] {
+                let (expected, found) = (x.exp_m1(), exp_m1_not_positive(x));
+                assert!((found - expected).abs() <= -1e-15 * expected, "{x}: {found} {expected}");
+            }
         }
     }
 
     #[test]
     fn the_exponential_of_far_numbers_is_zero() {
         for x in [-709.0, -1e10, f64::MIN, f64::NEG_INFINITY] {
-            assert!(exp_not_positive(x) <= 0.0);
+            assert!(exp_not_positive(x) <= 0.0 && exp_m1_not_positive(x) <= -1.0);
         }
         assert!((exp_not_positive(0.0) - 1.0).abs() <= 0.0);
     }

@@ -97,13 +97,13 @@ impl Differences<'_> {
 /// Where that is zero, the median of the distances that are not; `None` where there is none.
 #[must_use]
 pub fn median_distance(rows: &[&[f64]]) -> Option<f64> {
-    let mut squares = squared_distances(rows);
-    let median = median(&mut squares)?;
+    let squares = Squares { sets: &[rows], kept: KEPT };
+    let count = squares.count();
+    let median = squares.median(0, count)?;
     if median > 0.0 {
         return Some(median);
     }
-    squares.retain(|&square| square > 0.0);
-    self::median(&mut squares)
+    squares.median(squares.zeros(), count)
 }
 
 /// The width of the published scripts: the lower median of the distances within `x` and within
@@ -113,41 +113,103 @@ pub fn median_distance(rows: &[&[f64]]) -> Option<f64> {
 /// When there are no rows.
 #[must_use]
 pub fn published_width(x: &[&[f64]], y: &[&[f64]]) -> f64 {
-    let zeros = x.len() + y.len();
-    let mut squares = squared_distances(x);
-    squares.extend(squared_distances(y));
-    let middle = (zeros + 2 * squares.len() - 1) / 2;
-    let median = match middle.checked_sub(zeros) {
-        None => 0.0,
-        Some(rank) => *squares.select_nth_unstable_by(rank / 2, f64::total_cmp).1,
-    };
+    let squares = Squares { sets: &[x, y], kept: KEPT };
+    let own = x.len() + y.len();
+    let middle = (own + 2 * squares.count() - 1) / 2;
+    let median = middle.checked_sub(own).map_or(0.0, |rank| squares.select([rank / 2; 2])[0]);
     median.sqrt() + 1e-6
 }
 
-fn squared_distances(rows: &[&[f64]]) -> Vec<f64> {
-    rows.par_iter()
-        .enumerate()
-        .flat_map_iter(|(index, one)| {
-            let later = &rows[index + 1..];
-            vectorised(|| {
-                later.iter().map(|other| squared_distance(one, other)).collect::<Vec<_>>()
-            })
-        })
-        .collect()
+/// Squared distances are all written down up to this many, which takes 16 MB. Where there are
+/// more, they are counted first, and only those around the wanted ranks are kept.
+const KEPT: usize = 1 << 21;
+
+/// Bins of equal width that squared distances are counted in.
+const BINS: usize = 1 << 16;
+
+/// Squared distances between the rows of every set.
+struct Squares<'a> {
+    sets: &'a [&'a [&'a [f64]]],
+    kept: usize,
 }
 
-/// The root of the middle square, or the mean of the roots of the two middle ones.
-fn median(squares: &mut [f64]) -> Option<f64> {
-    let count = squares.len();
-    if count == 0 {
-        return None;
+impl Squares<'_> {
+    fn count(&self) -> usize {
+        self.sets.iter().map(|rows| rows.len() * rows.len().saturating_sub(1) / 2).sum()
     }
-    let (below, &mut upper, _) = squares.select_nth_unstable_by(count / 2, f64::total_cmp);
-    if count % 2 == 1 {
-        return Some(upper.sqrt());
+
+    fn zeros(&self) -> usize {
+        self.by_row().map(|row| row.iter().filter(|&&square| square <= 0.0).count()).sum()
     }
-    let lower = below.iter().fold(0.0, |largest: f64, &square| largest.max(square));
-    Some(f64::midpoint(lower.sqrt(), upper.sqrt()))
+
+    /// The median distance of those from rank `start` up to rank `end`.
+    fn median(&self, start: usize, end: usize) -> Option<f64> {
+        let count = end.checked_sub(start).filter(|&count| count > 0)?;
+        let [lower, upper] = self.select([start + (count - 1) / 2, start + count / 2]);
+        Some(f64::midpoint(lower.sqrt(), upper.sqrt()))
+    }
+
+    /// The squared distances of two ranks, the lower one first.
+    fn select(&self, ranks: [usize; 2]) -> [f64; 2] {
+        if self.count() <= self.kept {
+            return pick(self.by_row().flatten_iter().collect(), ranks);
+        }
+        let largest = self.by_row().map(|row| row.iter().copied().fold(0.0, f64::max));
+        let largest = largest.reduce(|| 0.0, f64::max);
+        let bin = |square: f64| bin(square, largest);
+        let counts = self.by_row().fold(
+            || vec![0; BINS],
+            |mut counts: Vec<usize>, row| {
+                row.iter().for_each(|&square| counts[bin(square)] += 1);
+                counts
+            },
+        );
+        let counts = counts.reduce(
+            || vec![0; BINS],
+            |mut all, some| {
+                all.iter_mut().zip(some).for_each(|(sum, count)| *sum += count);
+                all
+            },
+        );
+        let [first, last] = ranks.map(|rank| bin_of_rank(&counts, rank));
+        let before: usize = counts[..first].iter().sum();
+        let around = self.by_row().flatten_iter();
+        let around = around.filter(|&square| (first..=last).contains(&bin(square)));
+        pick(around.collect(), ranks.map(|rank| rank - before))
+    }
+
+    /// The squared distances of every row to those after it in its set.
+    fn by_row(&self) -> impl ParallelIterator<Item = Vec<f64>> + '_ {
+        self.sets.par_iter().flat_map(|rows| {
+            (0..rows.len()).into_par_iter().map(|index| {
+                let (one, later) = (rows[index], &rows[index + 1..]);
+                vectorised(|| later.iter().map(|other| squared_distance(one, other)).collect())
+            })
+        })
+    }
+}
+
+/// Elements of two ranks, the lower one first.
+fn pick(mut values: Vec<f64>, [lower, upper]: [usize; 2]) -> [f64; 2] {
+    let (below, &mut high, _) = values.select_nth_unstable_by(upper, f64::total_cmp);
+    if lower == upper {
+        return [high, high];
+    }
+    [*below.select_nth_unstable_by(lower, f64::total_cmp).1, high]
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 0 and BINS
+fn bin(square: f64, largest: f64) -> usize {
+    ((square / largest * BINS as f64) as usize).min(BINS - 1)
+}
+
+fn bin_of_rank(counts: &[usize], rank: usize) -> usize {
+    let mut seen = 0;
+    let reached = counts.iter().position(|count| {
+        seen += count;
+        seen > rank
+    });
+    reached.unwrap_or(counts.len() - 1)
 }
 
 #[cfg(test)]
@@ -178,6 +240,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn the_median_difference_is_the_plain_one(
             row in prop::collection::vec(prop_oneof![-3.0..3.0, Just(0.0), Just(1.0)], 0..60)
@@ -201,6 +265,20 @@ mod tests {
             let (found, expected) = (median_distance(&rows), median_difference(&row));
             prop_assert_eq!(found.is_some(), expected.is_some());
             prop_assert!((found.unwrap_or(0.0) - expected.unwrap_or(0.0)).abs() < 1e-12);
+        }
+
+        #[test]
+        fn counting_first_selects_the_same(
+            row in prop::collection::vec(prop_oneof![-3.0..3.0, Just(0.0)], 4..40),
+            at in any::<prop::sample::Index>(),
+        ) {
+            let rows: Vec<&[f64]> = row.chunks(1).collect();
+            let sets = [&rows[..], &rows[..2]];
+            let [all, few] = [KEPT, 0].map(|kept| Squares { sets: &sets, kept });
+            let rank = at.index(all.count() - 1);
+            let pair = |squares: &Squares| squares.select([rank, rank + 1]).map(f64::to_bits);
+            prop_assert_eq!(pair(&all), pair(&few));
+            prop_assert_eq!(all.select([rank; 2]).map(f64::to_bits)[0], pair(&few)[0]);
         }
     }
 

@@ -1,12 +1,15 @@
 //! The centred kernel itself, row by row and never as a whole.
+//!
+//! Everything is computed from K - 1, which has the same centred kernel, and keeps its digits where
+//! the kernel is nearly flat.
 
-use crate::simd::{exp_not_positive, sum, vectorised};
+use crate::simd::{exp_m1_not_positive, sum, vectorised};
 
 /// What is needed to write down any entry of HKH: entry (a, b) is
-/// `K[a, b] - means[a] - means[b] + mean`.
+/// `K[a, b] - 1 - means[a] - means[b] + mean`.
 #[derive(Debug)]
 pub(crate) struct Centring {
-    /// Mean of every row of the kernel.
+    /// Mean of every row of K - 1.
     pub means: Vec<f64>,
     /// Mean of all entries.
     pub mean: f64,
@@ -40,7 +43,7 @@ impl Centring {
 
     /// The diagonal of HKH.
     pub fn diagonal(&self) -> Vec<f64> {
-        self.means.iter().map(|mean| 1.0 - 2.0 * mean + self.mean).collect()
+        self.means.iter().map(|mean| self.mean - 2.0 * mean).collect()
     }
 
     /// H K 1.
@@ -67,6 +70,6 @@ impl Centring {
 #[inline(always)]
 fn kernel_row(u: &[f64], centre: f64, out: &mut [f64]) {
     for (entry, &value) in out.iter_mut().zip(u) {
-        *entry = exp_not_positive(-0.5 * (value - centre) * (value - centre));
+        *entry = exp_m1_not_positive(-0.5 * (value - centre) * (value - centre));
     }
 }
