@@ -52,7 +52,10 @@ def convert_gguf(path: Path, *, progress: Reporter | None = None) -> Path:
         When the ``gguf`` package is absent.
     """
     if not path.is_file():
-        raise NotFoundError(f"a GGUF file was expected, there is no file {path}")
+        raise NotFoundError(
+            f"a GGUF file was expected, there is no file {path}",
+            hint="Check the path and the working directory.",
+        )
     _require("gguf", extra="demo")
 
     def build(directory: Path) -> None:
@@ -113,8 +116,11 @@ def _built_once(name: str, build: Callable[[Path], None]) -> Path:
             for leftover in models.glob(f"{name}.part-*"):
                 shutil.rmtree(leftover)
             part = Path(mkdtemp(prefix=f"{name}.part-", dir=models))
-            build(part)
-            part.rename(final)
+            try:
+                build(part)
+                part.rename(final)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
         if isinstance(error, BridgexError):
             raise

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from bridgex.capture.models import CaptureModel
     from bridgex.progress import Progress
 
+# Rows that are continued at once: over 262,144 words their logits are 134 MB of float32.
+_MOST_ROWS = 128
+
 
 def generate(
     model: CaptureModel,
@@ -74,7 +77,7 @@ def generate(
     texts = [""] * len(rows)
 
     def size(length: int) -> int:
-        return model.batch_tokens // (length + max_new_tokens)
+        return min(model.batch_tokens // length, _MOST_ROWS)
 
     for group in bucket([len(ids) for ids in rows], size):
         prompt = np.stack([rows[row] for row in group])
