@@ -9,3 +9,6 @@ from hypothesis import settings
 
 settings.register_profile("default", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("default")
+
+# As the command line does, before torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

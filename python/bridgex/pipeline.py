@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridgex.analysis import overlap, rank_bridges, select_neurons, spectrum
+from bridgex.analysis.selection import set_size
 from bridgex.analysis.spectra import SpectrumOptions
 from bridgex.engines.generator import ModelGenerator
 from bridgex.engines.local import ingest_corpus, ingest_probes
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from bridgex.evals.results import Results
     from bridgex.lexicon import Lexicon
     from bridgex.progress import Reporter
-    from bridgex.schema import GoldFilter, NeuronStatistics
+    from bridgex.schema import GoldFilter, NeuronStatistics, Provenance
     from bridgex.store import Snapshot, Store
 
 _FEWEST_TO_RANK = 2
@@ -75,6 +76,16 @@ class Request:
             )
         if not self.bridges:
             raise InvalidInputError("no candidate bridge", hint="Name some: --bridges en,es,fr.")
+
+    def check(self, provenance: Provenance) -> None:
+        """Refuse what this model cannot answer, before anything is captured."""
+        sizes = (
+            provenance.layer_sizes
+            if self.options.scope == "layer"
+            else [sum(provenance.layer_sizes)]
+        )
+        for size in sizes:
+            set_size(size, self.options.top_percent)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from bridgex.cli.output import Format
 
 DEFAULT_SOURCE = "id"
-DEFAULT_TARGET = "tl"
-DEFAULT_BRIDGES = ("en", "es", "de", "fr")
+DEFAULT_TARGET = "en"
+DEFAULT_BRIDGES = ("es", "fr", "de", "tl")
 
 TEXT_SIZE = 14_000
 """Characters of text a language: several thousand tokens."""
@@ -82,5 +82,6 @@ def command(
     request = Request(lexicon=lexicon, bridges=bridges, texts=texts, all_words_if_few=True)
     listener = reporter()
     loaded = load_model(demo_model_path(progress=listener), progress=listener)
+    request.check(loaded.provenance)
     opened = Store.open_or_create(store, loaded.provenance)
     run_and_show(loaded, opened, request, reporter=listener, format_=format_, output=output)

@@ -102,5 +102,6 @@ def command(
     )
     listener = reporter()
     loaded = load_model(model, **model_choices, progress=listener)
+    request.check(loaded.provenance)
     opened = Store.open_or_create(store, loaded.provenance)
     run_and_show(loaded, opened, request, reporter=listener, format_=format_, output=output)
