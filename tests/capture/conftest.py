@@ -67,7 +67,9 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
         single="<bos> $A", special_tokens=[("<bos>", 1)]
     )
     names = dict(zip(("pad_token", "bos_token", "eos_token", "unk_token"), SPECIAL, strict=True))
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
+    untyped: Any = PreTrainedTokenizerFast
+    made: PreTrainedTokenizerFast = untyped(tokenizer_object=tokenizer, **names)
+    return made
 
 
 def make_model(architecture: str, vocabulary: int, **changes: object) -> Any:
@@ -75,7 +77,8 @@ def make_model(architecture: str, vocabulary: int, **changes: object) -> Any:
     values = COMMON | EXTRA.get(architecture, {}) | changes
     config = AutoConfig.for_model(architecture, vocab_size=vocabulary, **values)
     torch.manual_seed(20)
-    model = AutoModelForCausalLM.from_config(config)
+    untyped: Any = AutoModelForCausalLM
+    model = untyped.from_config(config)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:
@@ -117,10 +120,9 @@ def open_model(model_directory: MakeDirectory) -> OpenModel:
 
 
 @pytest.fixture(autouse=True)
-def _one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Small models are faster on one thread, and other work on the machine disturbs them less."""
+def _one_thread() -> Iterator[None]:
+    """Small work is faster on one thread where other work shares the machine."""
     threads = torch.get_num_threads()
-    if "demo_model" not in request.keywords:
-        torch.set_num_threads(1)
+    torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)

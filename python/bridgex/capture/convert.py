@@ -5,8 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
@@ -57,13 +58,14 @@ def convert_gguf(path: Path, *, progress: Reporter | None = None) -> Path:
             hint="Check the path and the working directory.",
         )
     _require("gguf", extra="demo")
+    reporter = progress or Silent()
 
     def build(directory: Path) -> None:
-        (progress or Silent()).note(
+        reporter.note(
             f"converting {path.name} once into {cache_directory()}: this takes about a minute "
             "for a small model"
         )
-        _write_safetensors(path, directory)
+        _write_safetensors(path, directory, reporter)
 
     return _built_once(file_digest(path)[:32], build)
 
@@ -82,10 +84,12 @@ def demo_model_path(progress: Reporter | None = None) -> Path:
         When the assembled file has another SHA-256 than it should.
     """
     package = _require(_DEMO_PACKAGE, extra="demo")
+    _require("gguf", extra="demo")
+    reporter = progress or Silent()
 
     def build(directory: Path) -> None:
         file = directory / package.MODEL_NAME
-        (progress or Silent()).note(
+        reporter.note(
             f"preparing the demo model once in {cache_directory()}: about a minute, 1.1 GB"
         )
         try:
@@ -95,10 +99,9 @@ def demo_model_path(progress: Reporter | None = None) -> Path:
                 f"the demo model was expected to have SHA-256 {package.EXPECTED_SHA256}: {error}",
                 hint="Reinstall it: pip install --force-reinstall 'bridgex[demo]'.",
             ) from error
-        _write_safetensors(file, directory)
+        _write_safetensors(file, directory, reporter)
         file.unlink()
 
-    _require("gguf", extra="demo")
     return _built_once(f"demo-{package.EXPECTED_SHA256[:32]}", build)
 
 
@@ -139,15 +142,21 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _write_safetensors(file: Path, directory: Path) -> None:
+def _write_safetensors(file: Path, directory: Path, reporter: Reporter) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    with _gguf_name(file, directory) as name, quiet_transformers():
+    # transformers draws a bar for GGUF tensors that its own switch does not turn off.
+    with (
+        _gguf_name(file, directory) as name,
+        quiet_transformers(),
+        redirect_stderr(StringIO()),
+    ):
         try:
             model: Any = AutoModelForCausalLM.from_pretrained(
                 directory, gguf_file=name, dtype=torch.float32
             )
+            reporter.note("the parameters are read, the tokenizer follows")
             tokenizer = AutoTokenizer.from_pretrained(directory, gguf_file=name)
         except (ValueError, KeyError, RuntimeError, NotImplementedError) as error:
             raise InvalidInputError(
