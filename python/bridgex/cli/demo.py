@@ -16,7 +16,7 @@ DEFAULT_SOURCE = "id"
 DEFAULT_TARGET = "en"
 DEFAULT_BRIDGES = ("es", "fr", "de", "tl")
 
-TEXT_SIZE = 14_000
+TEXT_SIZE = 10_000
 """Characters of text a language: several thousand tokens."""
 
 

@@ -69,8 +69,8 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 1 understood error, 2 usage, 130 interrupted."""
     # Beside other work on the machine, torch's threads otherwise spin at every barrier until the
-    # last one gets a processor: 10 tokens/s instead of 250 with one busy neighbour on two cores.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # last one gets a processor, many times longer than the work takes.
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     try:
         cli.main(args=arguments, prog_name="bridgex", standalone_mode=False)
     except BridgexError as error:
