@@ -3,12 +3,54 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING, Any
 
-# Two hypothesis runs of one commit test the same cases; `make test` must not depend on luck.
+import pytest
 from hypothesis import settings
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bridgex.capture import CaptureModel
+
+# Where all runs of a commit have to agree, they test the same cases.
 settings.register_profile("default", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("default")
 
 # As the command line does, before torch is imported.
 os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+
+
+@pytest.fixture(scope="session")
+def model_directory(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return the directory of a small random model of a family, made once."""
+    from tests.small_models import make_model, make_tokenizer
+
+    made: dict[str, Path] = {}
+
+    def make(architecture: str = "llama", **changes: object) -> Path:
+        key = f"{architecture} {sorted(changes.items())}"
+        if key not in made:
+            tokenizer = make_tokenizer()
+            directory = tmp_path_factory.mktemp(architecture)
+            make_model(architecture, len(tokenizer), **changes).save_pretrained(directory)
+            tokenizer.save_pretrained(directory)
+            made[key] = directory
+        return made[key]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def open_model(model_directory: Callable[..., Path]) -> Callable[..., CaptureModel]:
+    """Open a small random model of a family for capture, on the CPU."""
+    from bridgex.capture import load_model
+
+    def open_(
+        architecture: str = "llama", *, changes: dict[str, object] | None = None, **options: Any
+    ) -> CaptureModel:
+        directory = model_directory(architecture, **(changes or {}))
+        return load_model(directory, device="cpu", **options)
+
+    return open_

@@ -51,7 +51,8 @@ def bridge_prompt(source: str, bridge: str, target: str, word: str, bridge_word:
         Languages, as ``parse_language`` reads them.
     word, bridge_word
         The word and its translation into the bridge language, written as in ``probe_prompt``.
-        The bridge word may be empty: a model may have had no answer.
+        The bridge word is a model's answer: it may be empty, and any white space inside it, line
+        breaks included, becomes one space.
 
     Returns
     -------
@@ -68,7 +69,7 @@ def bridge_prompt(source: str, bridge: str, target: str, word: str, bridge_word:
     >>> bridge_prompt("id", "en", "tl", "rumah", "house")
     'Bahasa Indonesia:"rumah"→English:"house"→Tagalog:'
     """
-    bridge_text = _one_line(bridge_word)
+    bridge_text = " ".join(bridge_word.split()).translate(_INNER_QUOTE)
     return f'{_said(source, word)}→{_label(bridge)}:"{bridge_text}"→{_label(target)}:'
 
 

@@ -1,122 +1,14 @@
-"""Small random models of every architecture family, made on the spot and opened from disk."""
+"""Settings of the capture tests."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
-
-from bridgex.capture import CaptureModel, load_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    MakeDirectory = Callable[..., Path]
-    OpenModel = Callable[..., CaptureModel]
-
-SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")
-MERGES = (("H", "u"), ("n", "d"), ("Hu", "nd"), ("Ġ", '"'), ("t", "h"))
-COMMON = {
-    "num_hidden_layers": 3,
-    "hidden_size": 16,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 1,
-    "intermediate_size": 24,
-    "max_position_embeddings": 96,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-    "pad_token_id": 0,
-    "tie_word_embeddings": False,
-}
-# What a family calls differently, or needs besides.
-EXTRA: dict[str, dict[str, Any]] = {
-    "falcon": {"ffn_hidden_size": 24},
-    "gemma": {"head_dim": 8},
-    "gemma2": {"head_dim": 8, "final_logit_softcapping": 5.0, "sliding_window": 8},
-    "gemma3_text": {"head_dim": 8, "sliding_window": 8, "query_pre_attn_scalar": 8},
-    "glm": {"head_dim": 8},
-    "glm4": {"head_dim": 8},
-    "gpt2": {"n_inner": 24},
-    "gpt_bigcode": {"n_inner": 24},
-    "gpt_neo": {"attention_types": [[["global", "local", "global"], 1]], "window_size": 8},
-    "gptj": {"n_inner": 24, "rotary_dim": 4},
-    "codegen": {"n_inner": 24, "rotary_dim": 4, "num_attention_heads": 4},
-    "granite": {"logits_scaling": 3.0},
-    "helium": {"head_dim": 8},
-    "cohere": {"logit_scale": 0.25},
-    "cohere2": {"logit_scale": 0.25, "sliding_window": 8},
-    "opt": {"ffn_dim": 24, "word_embed_proj_dim": 16},
-    "qwen3": {"head_dim": 8},
-    "xglm": {"ffn_dim": 24},
-}
-
-
-def make_tokenizer() -> PreTrainedTokenizerFast:
-    """Bytes and a few merges; a mark of beginning before every text."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    words = [*SPECIAL, *alphabet, *(left + right for left, right in MERGES)]
-    vocabulary = {word: number for number, word in enumerate(words)}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=list(MERGES)))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<bos> $A", special_tokens=[("<bos>", 1)]
-    )
-    names = dict(zip(("pad_token", "bos_token", "eos_token", "unk_token"), SPECIAL, strict=True))
-    untyped: Any = PreTrainedTokenizerFast
-    made: PreTrainedTokenizerFast = untyped(tokenizer_object=tokenizer, **names)
-    return made
-
-
-def make_model(architecture: str, vocabulary: int, **changes: object) -> Any:
-    """A random model whose activations are of both signs and whose choices are not all equal."""
-    values = COMMON | EXTRA.get(architecture, {}) | changes
-    config = AutoConfig.for_model(architecture, vocab_size=vocabulary, **values)
-    torch.manual_seed(20)
-    untyped: Any = AutoModelForCausalLM
-    model = untyped.from_config(config)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() > 1:
-                parameter.normal_(std=0.4)
-            else:
-                parameter.add_(torch.randn_like(parameter) * 0.1)
-    return model
-
-
-@pytest.fixture(scope="session")
-def model_directory(tmp_path_factory: pytest.TempPathFactory) -> MakeDirectory:
-    """Return the directory of a small random model of a family, made once."""
-    made: dict[str, Path] = {}
-
-    def make(architecture: str = "llama", **changes: object) -> Path:
-        key = f"{architecture} {sorted(changes.items())}"
-        if key not in made:
-            tokenizer = make_tokenizer()
-            directory = tmp_path_factory.mktemp(architecture)
-            make_model(architecture, len(tokenizer), **changes).save_pretrained(directory)
-            tokenizer.save_pretrained(directory)
-            made[key] = directory
-        return made[key]
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def open_model(model_directory: MakeDirectory) -> OpenModel:
-    """Open a small random model of a family for capture, on the CPU."""
-
-    def open_(
-        architecture: str = "llama", *, changes: dict[str, object] | None = None, **options: Any
-    ) -> CaptureModel:
-        directory = model_directory(architecture, **(changes or {}))
-        return load_model(directory, device="cpu", **options)
-
-    return open_
+    from collections.abc import Iterator
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,7 @@ TOP = ("--top-percent", "30")
 @pytest.fixture(scope="module")
 def model(model_directory: Callable[..., Path]) -> Path:
     """A random model of three layers of 64 neurons."""
-    return model_directory("llama", intermediate_size=64)
+    return model_directory("llama", intermediate_size=64, max_position_embeddings=256)
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +192,7 @@ def test_an_unknown_architecture_is_refused_and_nothing_is_written(
     strange = tmp_path / "strange"
     strange.mkdir()
     (strange / "config.json").write_text('{"model_type": "mamba"}', encoding="utf-8")
+    (strange / "model.safetensors").touch()
     done = bridgex("ingest", "corpus", strange, tmp_path / "store", *texts(files, "id"))
     assert done.code == 1
     assert "'mamba'" in done.err

@@ -30,4 +30,10 @@ def test_a_word_of_several_lines_is_refused(word: str) -> None:
     with pytest.raises(InvalidInputError, match="one line"):
         probe_prompt("en", "de", word)
     with pytest.raises(InvalidInputError, match="one line"):
-        bridge_prompt("en", "fr", "de", "dog", word)
+        bridge_prompt("en", "fr", "de", word, "chien")
+
+
+def test_an_answer_of_the_model_may_hold_any_line_break() -> None:
+    answer = "rumah\rbesar\u2028sekali\x0c"
+    assert bridge_prompt("id", "en", "tl", "rumah", answer).count("\n") == 0
+    assert '"rumah besar sekali"' in bridge_prompt("id", "en", "tl", "rumah", answer)
