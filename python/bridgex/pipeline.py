@@ -15,7 +15,7 @@ from bridgex.analysis.spectra import SpectrumOptions
 from bridgex.engines.generator import ModelGenerator
 from bridgex.engines.local import ingest_corpus, ingest_probes
 from bridgex.errors import InvalidInputError
-from bridgex.evals.agreement import Agreement, compare_with_ranking
+from bridgex.evals.agreement import Agreement, can_compare, compare_with_ranking
 from bridgex.evals.bli import BliTask
 from bridgex.evals.runner import run as evaluate
 from bridgex.evals.strategies import ZERO_SHOT, Strategy
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from bridgex.progress import Reporter
     from bridgex.schema import GoldFilter, NeuronStatistics, Provenance
     from bridgex.store import Snapshot, Store
-
-_FEWEST_TO_RANK = 2
 
 
 @dataclass(frozen=True)
@@ -203,9 +201,9 @@ def _evaluate(
     task = BliTask.from_lexicon(request.lexicon, limit=request.words)
     results = evaluate(task, strategies, ModelGenerator(model), reporter=reporter)
     scores = dict(zip(ranking.bridges, ranking.score.tolist(), strict=True))
-    scored = int((ranking.estimable_layers > 0).sum())
+    comparable = can_compare(results, scores)
     return Evaluated(
         results=results,
         summary=summarise(results),
-        agreement=compare_with_ranking(results, scores) if scored >= _FEWEST_TO_RANK else None,
+        agreement=compare_with_ranking(results, scores) if comparable else None,
     )

@@ -49,12 +49,14 @@ TEXT_SIZE = 10_000
     show_default=True,
     help="Where captures are kept.",
 )
+@click.option("--words", type=click.IntRange(min=1), help="Words to evaluate.  [default: all]")
 @run_output_options
 def command(
     source: str,
     target: str,
     bridges: tuple[str, ...],
     store: Path,
+    words: int | None,
     format_: Format,
     output: Path | None,
 ) -> None:
@@ -79,7 +81,9 @@ def command(
     from bridgex.pipeline import Request
     from bridgex.store import Store
 
-    request = Request(lexicon=lexicon, bridges=bridges, texts=texts, all_words_if_few=True)
+    request = Request(
+        lexicon=lexicon, bridges=bridges, texts=texts, all_words_if_few=True, words=words
+    )
     listener = reporter()
     loaded = load_model(demo_model_path(progress=listener), progress=listener)
     request.check(loaded.provenance)

@@ -68,8 +68,12 @@ def _cells(one: StrategySummary) -> tuple[str | int | float, ...]:
         f"{one.accuracy:.1%}",
         f"{100 * one.difference.value:+.1f}",
         _interval(one.difference),
-        f"{one.p_holm:.3f}",
+        _p_value(one.p_holm),
     )
+
+
+def _p_value(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"  # noqa: PLR2004 - three digits are shown
 
 
 def _interval(difference: Difference) -> str:

@@ -87,7 +87,7 @@ def bli(
     from bridgex.cli.eval_view import evaluation_answer
     from bridgex.cli.inputs import check_pair
     from bridgex.cli.progress import reporter
-    from bridgex.evals.agreement import compare_with_ranking
+    from bridgex.evals.agreement import can_compare, compare_with_ranking
     from bridgex.evals.bli import BliTask
     from bridgex.evals.results import write_predictions
     from bridgex.evals.runner import run
@@ -125,7 +125,10 @@ def bli(
     agreement = None
     if ranking is not None:
         scores = dict(zip(ranking.bridges, ranking.score.tolist(), strict=True))
-        agreement = compare_with_ranking(results, scores)
+        if can_compare(results, scores):
+            agreement = compare_with_ranking(results, scores)
+        else:
+            listener.note("fewer than two ranked bridges were measured: the ranking is not checked")
     emit(evaluation_answer(summarise(results), agreement), format_=format_, output=output)
 
 

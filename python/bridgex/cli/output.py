@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -153,7 +154,8 @@ def _rendered(tables: Sequence[Table]) -> str:
         for note in table.notes:
             console.print(f"  {note}")
         console.print()
-    return "".join(f"{line.rstrip()}\n" for line in buffer.getvalue().splitlines())
+    text = "".join(f"{line.rstrip()}\n" for line in buffer.getvalue().splitlines())
+    return re.sub(r"\n{3,}", "\n\n", text)
 
 
 def _rich(table: Table) -> Any:

@@ -80,6 +80,11 @@ class Agreement:
     verdict: str
 
 
+def can_compare(results: Results, scores: Mapping[str, float]) -> bool:
+    """Return whether at least two bridges were both scored and measured."""
+    return len(_both(scores, _measured(results))) >= _LEAST_CANDIDATES
+
+
 def compare_with_ranking(
     results: Results,
     scores: Mapping[str, float],
@@ -140,15 +145,22 @@ def _candidates(
     scores: Mapping[str, float], measured: Mapping[str, NDArray[np.bool_]]
 ) -> tuple[str, ...]:
     """Return the bridges that are both scored and measured, best score first."""
-    scored = {code: score for code, score in scores.items() if not math.isnan(score)}
-    both = sorted(scored.keys() & measured.keys(), key=lambda code: (-scored[code], code))
+    both = _both(scores, measured)
     if len(both) < _LEAST_CANDIDATES:
         raise InvalidInputError(
             f"a ranking is checked on at least 2 bridges that are scored and measured, got "
-            f"{len(both)}: scored {sorted(scored)}, measured {sorted(measured)}",
+            f"{len(both)}: scored {_scored(scores)}, measured {sorted(measured)}",
             hint="evaluate more candidates, for example with the strategy bridge:all",
         )
-    return tuple(both)
+    return tuple(sorted(both, key=lambda code: (-scores[code], code)))
+
+
+def _both(scores: Mapping[str, float], measured: Mapping[str, NDArray[np.bool_]]) -> set[str]:
+    return set(_scored(scores)) & measured.keys()
+
+
+def _scored(scores: Mapping[str, float]) -> list[str]:
+    return sorted(code for code, score in scores.items() if not math.isnan(score))
 
 
 def _measured(results: Results) -> dict[str, NDArray[np.bool_]]:
