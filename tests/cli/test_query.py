@@ -7,20 +7,19 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 import pytest
+from tests.plain_spectrum import plain_spectrum
 
-from bridgex.analysis import bridge_neurons, select_neurons
+from bridgex.analysis import select_neurons
 from bridgex.schema import Pair
 from bridgex.store import Store
-from bridgex.testing import reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from numpy.typing import NDArray
+    from bridgex.testing import reference
 
 PAIR = ("--source", "id", "--target", "tl")
 
@@ -67,43 +66,18 @@ def test_spectrum_is_what_the_definition_says(
     assert done.code == 0, done.err
     rows = {row["bridge"]: row for row in json.loads(done.out)["rows"]}
     assert set(rows) == {"en", "es", "sw"}
-    expected = plain_spectrum(store, layer=1, estimator=estimator, bandwidth=bandwidth)
+    expected = plain_spectrum(
+        store,
+        Pair("id", "tl"),
+        layer=1,
+        top_percent=20,
+        estimator=estimator,
+        bandwidth=bandwidth,
+    )
     for bridge, score in expected.items():
         found = rows[bridge]
         # Low-rank features stay within their own bound; single precision adds some 1e-6.
         assert found["score"] == pytest.approx(score, abs=found["error_bound"] + 1e-5)
-
-
-def plain_spectrum(
-    path: Path, *, layer: int, estimator: reference.Estimator, bandwidth: str
-) -> dict[str, float]:
-    """Recompute one layer with the plain definitions."""
-    snapshot = Store.open(path).snapshot()
-    offsets = snapshot.provenance.layer_offsets
-    span = slice(offsets[layer], offsets[layer + 1])
-    statistics = {code: snapshot.statistics(code) for code in snapshot.languages}
-    neurons = select_neurons(statistics, offsets, top_percent=20)
-    rows = snapshot.probes(Pair("id", "tl")).layer(layer)
-    pair = rows[(neurons.mask("id") & neurons.mask("tl"))[span]]
-    masks = {
-        code: bridge_neurons("contrast", code, ("id", "tl"), neurons, statistics)[span]
-        for code in ("en", "es", "sw")
-    }
-    union = rows[np.any(list(masks.values()), axis=0)]
-    width = plain_bandwidth(bandwidth, np.concatenate([pair, union]))
-    return {
-        code: reference.layer_score(
-            reference.dependence_matrix(pair, rows[mask], estimator=estimator, bandwidth=width)
-        )
-        for code, mask in masks.items()
-    }
-
-
-def plain_bandwidth(bandwidth: str, rows: NDArray[np.float32]) -> str | float:
-    """Return the rule, or the width where it is pooled over all candidates or given."""
-    if bandwidth == "layer":
-        return reference.layer_bandwidth(reference.standardise(rows))
-    return bandwidth if bandwidth in ("neuron", "reference") else float(bandwidth)
 
 
 def test_bridges_are_ranked_by_their_mean_over_the_middle(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -11,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from tests.plain_spectrum import plain_spectrum
 
 from bridgex.data.cldr import cldr_sentences
 from bridgex.schema import Pair
@@ -106,6 +108,18 @@ def test_every_command_runs(demo: Demo, command: str) -> None:
     done = call(command, demo.directory)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.demo_model
+def test_the_spectrum_of_the_demo_is_what_the_definition_says(demo: Demo) -> None:
+    ask = "bridgex query spectrum bridgex-demo --source id --target en --format json"
+    rows = json.loads(call(ask, demo.directory).stdout)["rows"]
+    for layer in range(18):
+        expected = plain_spectrum(demo.directory / "bridgex-demo", Pair("id", "en"), layer=layer)
+        for row in (row for row in rows if row["layer"] == layer):
+            # Low-rank features stay within their own bound; single precision adds some 1e-6.
+            allowed = row["error_bound"] + 1e-5
+            assert row["score"] == pytest.approx(expected[row["bridge"]], abs=allowed)
 
 
 def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
