@@ -166,7 +166,8 @@ def spectrum(
     layers
         Layer numbers; by default all.
     gold
-        Which probes to use where the store has both kinds.
+        Which probes to use where the store has both kinds; by default those with the gold filter,
+        or all words where these are too few.
     options
         The choices behind the scores; by default the defaults.
     threads
@@ -188,8 +189,7 @@ def spectrum(
     offsets = snapshot.provenance.layer_offsets
     chosen = _check_layers(layers, offsets.size - 1)
     candidates = _check_bridges(bridges, pair, snapshot.languages)
-    probes = snapshot.probes(pair, gold)
-    _check_samples(probes)
+    probes = _choose_probes(snapshot, pair, gold)
     statistics = {code: snapshot.statistics(code) for code in snapshot.languages}
     neurons = select_neurons(
         statistics,
@@ -311,12 +311,18 @@ def _reason(pair_size: int, bridge_size: int, code: Reason) -> str:
     return "no neuron of a set varies enough over the probes"
 
 
-def _check_samples(probes: Probes) -> None:
+def _choose_probes(snapshot: Snapshot, pair: Pair, gold: GoldFilter | None) -> Probes:
+    probes = snapshot.probes(pair, gold)
     if probes.sample_count >= MINIMUM_SAMPLES:
-        return
+        return probes
+    if gold is None and probes.gold == "keep":
+        try:
+            return _choose_probes(snapshot, pair, "off")
+        except NotFoundError:
+            pass  # the store has no others, and the message below says what to do
     of = f" of {probes.considered} words" if probes.gold == "keep" else ""
     raise InvalidInputError(
-        f"{probes.pair} has {probes.sample_count} probes{of}, and {MINIMUM_SAMPLES} are needed",
+        f"{pair} has {probes.sample_count} probes{of}, and {MINIMUM_SAMPLES} are needed",
         hint="Ingest probes of a larger lexicon, or of all words with --gold off.",
     )
 
