@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridgex.cli.options import LanguageCodes, model_options, output_options, pair_options
+from bridgex.cli.options import (
+    LanguageCodes,
+    lexicon_option,
+    model_options,
+    output_options,
+    pair_options,
+)
 from bridgex.cli.output import emit
 
 if TYPE_CHECKING:
@@ -24,14 +30,7 @@ def command() -> None:
 @command.command()
 @click.argument("model")
 @pair_options
-@click.option(
-    "--lexicon",
-    "lexicons",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    required=True,
-    help="Word pairs: one on every line, or a table with a column for each language. Repeatable.",
-)
+@lexicon_option
 @click.option(
     "--strategy",
     "strategies",

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridgex.cli.options import GOLD, LanguageFile, model_options, pair_options
+from bridgex.cli.options import (
+    LanguageFile,
+    gold_option,
+    lexicon_option,
+    model_options,
+    pair_options,
+)
 
 if TYPE_CHECKING:
     from bridgex.capture import CaptureModel
@@ -69,21 +75,8 @@ def corpus(
 @MODEL
 @STORE
 @pair_options
-@click.option(
-    "--lexicon",
-    "lexicons",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    required=True,
-    help="Word pairs: one on every line, or a table with a column for each language. Repeatable.",
-)
-@click.option(
-    "--gold",
-    type=click.Choice(GOLD),
-    default="keep",
-    show_default=True,
-    help="keep: only words that the model translates right become probes.",
-)
+@lexicon_option
+@gold_option
 @model_options
 def probes(
     model: str,

@@ -112,6 +112,24 @@ class BandwidthValue(click.ParamType[str | float]):
         return number
 
 
+lexicon_option = click.option(
+    "--lexicon",
+    "lexicons",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    required=True,
+    help="Word pairs: one on every line, or a table with a column for each language. Repeatable.",
+)
+
+gold_option = click.option(
+    "--gold",
+    type=click.Choice(GOLD),
+    default="keep",
+    show_default=True,
+    help="keep: only words that the model translates right become probes.",
+)
+
+
 def combined(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     """Return one decorator that applies several, the first outermost."""
 

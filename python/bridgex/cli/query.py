@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,12 +20,12 @@ from bridgex.cli.spectrum_options import selection_options, spectrum_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
+    from bridgex.analysis import Spectrum
     from bridgex.analysis.selection import LanguageNeurons
     from bridgex.analysis.spectra import SpectrumOptions
     from bridgex.cli.output import Format
-    from bridgex.schema import GoldFilter, NeuronStatistics
+    from bridgex.schema import NeuronStatistics
 
 STORE = click.argument("store", type=click.Path(path_type=Path))
 LANGUAGES = click.option("--languages", type=LanguageCodes(), help="Only these.  [default: all]")
@@ -103,72 +103,36 @@ def _pair_query(function: Callable[..., Any]) -> Callable[..., Any]:
 @command.command()
 @_pair_query
 @click.option("--layers", type=LayerRange(), help="For example 6-11.  [default: all]")
-def spectrum(
-    store: Path,
-    source: str,
-    target: str,
-    bridges: tuple[str, ...] | None,
-    gold: GoldFilter | None,
-    layers: tuple[int, ...] | None,
-    options: SpectrumOptions,
-    threads: int | None,
-    format_: Format,
-    output: Path | None,
-) -> None:
+def spectrum(format_: Format, output: Path | None, **question: Any) -> None:
     """How strongly each layer's overlap neurons depend on each candidate's."""
-    from bridgex.analysis.spectra import spectrum as compute
     from bridgex.cli.views import spectrum_answer
-    from bridgex.schema import Pair
-    from bridgex.store import Store
 
-    result = compute(
-        Store.open(store).snapshot(),
-        Pair(source, target),
-        bridges=bridges,
-        layers=layers,
-        gold=gold,
-        options=options,
-        threads=threads,
-    )
-    emit(spectrum_answer(result), format_=format_, output=output)
+    emit(spectrum_answer(_spectrum(**question)), format_=format_, output=output)
 
 
 @command.command()
 @_pair_query
 @click.option("--layers", type=LayerRange(), help="For example 6-11.  [default: middle third]")
 def bridges(
-    store: Path,
-    source: str,
-    target: str,
-    bridges: tuple[str, ...] | None,
-    gold: GoldFilter | None,
-    layers: tuple[int, ...] | None,
-    options: SpectrumOptions,
-    threads: int | None,
-    format_: Format,
-    output: Path | None,
+    format_: Format, output: Path | None, layers: tuple[int, ...] | None, **question: Any
 ) -> None:
     """Rank the candidates by their mean score over the middle layers."""
-    from bridgex.analysis.ranking import rank_bridges
-    from bridgex.analysis.spectra import middle_layers
-    from bridgex.analysis.spectra import spectrum as compute
+    from bridgex.analysis import middle_layers, rank_bridges
     from bridgex.cli.views import ranking_answer
+    from bridgex.store import Store
+
+    sizes = Store.open(question["store"]).provenance.layer_sizes
+    result = _spectrum(layers=layers or tuple(middle_layers(len(sizes))), **question)
+    ranking = rank_bridges(result, layers=result.layers)
+    emit(ranking_answer(ranking, result), format_=format_, output=output)
+
+
+def _spectrum(*, store: Path, source: str, target: str, **choices: Any) -> Spectrum:
+    from bridgex.analysis import spectrum as compute
     from bridgex.schema import Pair
     from bridgex.store import Store
 
-    snapshot = Store.open(store).snapshot()
-    wanted = layers or tuple(middle_layers(len(snapshot.provenance.layer_sizes)))
-    result = compute(
-        snapshot,
-        Pair(source, target),
-        bridges=bridges,
-        layers=wanted,
-        gold=gold,
-        options=options,
-        threads=threads,
-    )
-    ranking = rank_bridges(result, layers=wanted)
-    emit(ranking_answer(ranking, result), format_=format_, output=output)
+    return compute(Store.open(store).snapshot(), Pair(source, target), **choices)
 
 
 def _language_neurons(

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridgex.cli.options import (
-    GOLD,
     LanguageCodes,
     LanguageFile,
+    gold_option,
+    lexicon_option,
     model_options,
     pair_options,
     run_output_options,
@@ -36,24 +37,11 @@ if TYPE_CHECKING:
     help="A language and a UTF-8 file with a sentence or document on every line. Give one for "
     "the source, the target and every bridge.",
 )
-@click.option(
-    "--lexicon",
-    "lexicons",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    required=True,
-    help="Word pairs: one on every line, or a table with a column for each language. Repeatable.",
-)
+@lexicon_option
 @click.option(
     "--store", type=click.Path(path_type=Path), required=True, help="Where captures are kept."
 )
-@click.option(
-    "--gold",
-    type=click.Choice(GOLD),
-    default="keep",
-    show_default=True,
-    help="keep: only words that the model translates right become probes.",
-)
+@gold_option
 @click.option("--words", type=click.IntRange(min=1), help="Words to evaluate.  [default: all]")
 @spectrum_options
 @model_options
