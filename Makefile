@@ -14,21 +14,24 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 .PHONY: help setup fmt lint test test-fast test-rust test-python bench demo docs requirements clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | column -t -s $$'\t'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
 
-$(BIN)/python:
+# Complete once it is there: a set-up that failed half-way begins anew.
+$(VENV)/.ready:
 	@$(PYTHON) -c 'import sys; sys.exit("bridgex needs Python 3.11 or later, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	@command -v cargo >/dev/null || { echo 'bridgex needs a Rust toolchain: see https://rustup.rs' >&2; exit 1; }
+	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
 	@command -v uv >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@touch $@
 
 # One stamp per extra: repeating a command with nothing changed costs nothing.
-$(VENV)/.demo: pyproject.toml requirements/demo.txt $(RUST) | $(BIN)/python
+$(VENV)/.demo: pyproject.toml requirements/demo.txt $(RUST) | $(VENV)/.ready
 	@echo 'installing bridgex with its demo extra into $(VENV)' >&2
 	@$(INSTALL) --constraints requirements/demo.txt --reinstall-package bridgex --editable '.[demo]'
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml requirements/dev.txt $(RUST) | $(BIN)/python
+$(VENV)/.dev: pyproject.toml requirements/dev.txt $(RUST) | $(VENV)/.ready
 	@echo 'installing bridgex with its dev extra into $(VENV)' >&2
 	@$(INSTALL) --constraints requirements/dev.txt --reinstall-package bridgex --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
@@ -68,7 +71,7 @@ bench: $(VENV)/.dev  ## speed against named rivals
 docs: $(VENV)/.dev  ## make the pages that come from the program itself
 	@$(BIN)/python -m bridgex.cli.reference > docs/reference/cli.md
 
-requirements:  ## pin the current versions of everything that is installed
+requirements: | $(VENV)/.ready  ## pin the current versions of everything that is installed
 	@for extra in demo dev; do \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --upgrade --no-emit-index-url \
 	    --no-header --no-annotate --extra $$extra pyproject.toml --output-file requirements/$$extra.txt; done

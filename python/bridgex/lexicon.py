@@ -49,7 +49,7 @@ def read_lexicon(
     """Read the word pairs of one direction.
 
     Two layouts are recognised by the first line. A *parallel table* has tabs and a header that
-    names languages, in three columns or more, or in two that are the pair; columns that name no
+    names a language of the pair, in three columns or more, or both in two; columns that name no
     language are left alone. Everything else is *MUSE style*: one ``source target`` a line, parted
     by a tab or else by spaces; a word with several translations has several lines.
 
@@ -132,7 +132,7 @@ def _read_lines(path: Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise NotFoundError(f"there is no lexicon at {path}") from error
+        raise NotFoundError(f"there is no lexicon at {path}", hint="Check the path.") from error
     except IsADirectoryError as error:
         raise InvalidInputError(f"a lexicon is a file, but {path} is a directory") from error
     except UnicodeDecodeError as error:
@@ -140,9 +140,13 @@ def _read_lines(path: Path) -> list[str]:
             f"a lexicon is UTF-8 text, but byte {error.start} of {path} is not",
             hint="convert it first, for example with: iconv -f latin1 -t utf-8",
         ) from error
+    except OSError as error:
+        raise InvalidInputError(f"cannot read the lexicon {path}: {error.strerror}") from error
     lines = text.split("\n")
     if not text.strip():
-        raise InvalidInputError(f"the lexicon {path} is empty")
+        raise InvalidInputError(
+            f"the lexicon {path} is empty", hint="Give a file with a word pair on every line."
+        )
     return lines
 
 
@@ -156,6 +160,8 @@ def _language_columns(header: str, pair: Pair) -> list[str | None] | None:
         return None
     codes = [_code_or_none(field) for field in fields]
     if len(fields) == 2 and set(codes) != set(pair):  # noqa: PLR2004
+        return None
+    if not set(codes) & set(pair):
         return None
     return codes
 

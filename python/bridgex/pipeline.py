@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bridgex.analysis import overlap, rank_bridges, select_neurons, spectrum
+from bridgex.analysis import overlap, rank_bridges, spectrum
 from bridgex.analysis.selection import set_size
-from bridgex.analysis.spectra import SpectrumOptions
+from bridgex.analysis.spectra import SpectrumOptions, language_neurons
 from bridgex.engines.generator import ModelGenerator
 from bridgex.engines.local import ingest_corpus, ingest_probes
 from bridgex.errors import InvalidInputError
@@ -171,15 +171,8 @@ def _ingest_probes(
 
 
 def _shared(snapshot: Snapshot, request: Request) -> SharedNeurons:
-    options = request.options
-    neurons = select_neurons(
-        {language: snapshot.statistics(language) for language in request.texts},
-        snapshot.provenance.layer_offsets,
-        select=options.select,
-        scope=options.scope,
-        top_percent=options.top_percent,
-        ties=options.ties,
-    )
+    everything, _ = language_neurons(snapshot, request.options)
+    neurons = everything.only(tuple(request.texts))
     return SharedNeurons(neurons, overlap(neurons))
 
 
@@ -202,6 +195,8 @@ def _evaluate(
     results = evaluate(task, strategies, ModelGenerator(model), reporter=reporter)
     scores = dict(zip(ranking.bridges, ranking.score.tolist(), strict=True))
     comparable = can_compare(results, scores)
+    if not comparable:
+        reporter.note("fewer than two candidates could be scored: the ranking cannot be checked")
     return Evaluated(
         results=results,
         summary=summarise(results),

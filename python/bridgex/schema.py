@@ -132,7 +132,7 @@ class NeuronStatistics:
     maximum
         Largest activation, float32 (neuron,); minus infinity where no token was counted.
     token_count, record_count
-        Tokens and records (sentences, documents) that were counted.
+        Tokens that were counted, and records (sentences, documents) that were read.
     """
 
     positive_count: NDArray[np.int64]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -12,12 +15,12 @@ import pytest
 from tests.plain_spectrum import plain_spectrum
 
 from bridgex.analysis import select_neurons
+from bridgex.analysis.selection import layer_slice
 from bridgex.schema import Pair
 from bridgex.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from bridgex.testing import reference
 
@@ -29,13 +32,15 @@ def test_overlap_counts_every_pair_of_languages(bridgex: Callable[..., Any], sto
     assert done.code == 0
     answer = json.loads(done.out)
     assert answer["schema"] == "bridgex.overlap/1"
-    assert len(answer["rows"]) == 15
+    assert len(answer["rows"]) == 15 * 4
     snapshot = Store.open(store).snapshot()
     statistics = {code: snapshot.statistics(code) for code in snapshot.languages}
     neurons = select_neurons(statistics, snapshot.provenance.layer_offsets)
+    offsets = snapshot.provenance.layer_offsets
     for row in answer["rows"]:
         both = neurons.mask(row["first"]) & neurons.mask(row["second"])
-        assert row["shared"] == both.sum() == sum(row["by_layer"])
+        span = slice(None) if row["layer"] is None else layer_slice(offsets, row["layer"])
+        assert row["shared"] == both[span].sum()
 
 
 def test_overlap_as_a_table_goes_to_stdout_alone(bridgex: Callable[..., Any], store: Path) -> None:
@@ -126,19 +131,56 @@ def test_preset_paper_follows_the_published_scripts(
     }
 
 
+QUERIES = {
+    "overlap": ("query", "overlap"),
+    "neurons": ("query", "neurons", "--languages", "id,tl"),
+    "spectrum": ("query", "spectrum", *PAIR),
+    "bridges": ("query", "bridges", *PAIR),
+}
+
+
+@pytest.mark.parametrize("query", QUERIES)
 def test_every_format_holds_the_same_rows(
-    bridgex: Callable[..., Any], store: Path, tmp_path: Path
+    bridgex: Callable[..., Any], store: Path, tmp_path: Path, query: str
 ) -> None:
-    ask = ("query", "spectrum", store, *PAIR, "--top-percent", "20", "--format")
+    ask = (*QUERIES[query], store, "--top-percent", "20", "--format")
     rows = json.loads(bridgex(*ask, "json").out)["rows"]
+    assert rows
     lines = [json.loads(line) for line in bridgex(*ask, "ndjson").out.splitlines()]
     assert lines == rows
     table = list(csv.DictReader(io.StringIO(bridgex(*ask, "csv").out)))
-    assert [float(row["score"]) for row in table] == [row["score"] for row in rows]
-    file = tmp_path / "spectrum.parquet"
+    assert [list(row) for row in table] == [list(row) for row in rows]
+    written = [["" if value is None else value for value in row.values()] for row in rows]
+    for found, expected in zip(table, written, strict=True):
+        assert [type(y)(x) for x, y in zip(found.values(), expected, strict=True)] == expected
+    file = tmp_path / "answer.parquet"
     assert bridgex(*ask, "parquet", "--output", file).code == 0
-    assert pl.read_parquet(file)["score"].to_list() == [row["score"] for row in rows]
-    assert [path.name for path in tmp_path.iterdir()] == ["spectrum.parquet"]
+    assert pl.read_parquet(file).to_dicts() == rows
+    assert [path.name for path in tmp_path.iterdir()] == ["answer.parquet"]
+
+
+def test_a_choice_of_languages_does_not_change_their_neurons(
+    bridgex: Callable[..., Any], store: Path
+) -> None:
+    ask = ("query", "overlap", store, "--select", "contrast", "--format", "json")
+    everything = json.loads(bridgex(*ask).out)["rows"]
+    some = json.loads(bridgex(*ask, "--languages", "id,tl").out)["rows"]
+    chosen = [row for row in everything if {row["first"], row["second"]} <= {"id", "tl"}]
+    assert [row["shared"] for row in some] == [row["shared"] for row in chosen]
+
+
+def test_a_full_disk_behind_stdout_is_said(store: Path) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "bridgex", "query", "overlap", store],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_store_info_says_what_is_there(bridgex: Callable[..., Any], store: Path) -> None:
@@ -154,10 +196,14 @@ def test_store_info_says_what_is_there(bridgex: Callable[..., Any], store: Path)
     ("arguments", "code", "message"),
     [
         (("overlap", "STORE", "--languages", "qq"), 2, "no language has the code or name 'qq'"),
-        (("overlap", "STORE", "--languages", "id,fr"), 1, "no statistics of fr"),
+        (("overlap", "STORE", "--languages", "id,fr"), 1, "'fr'; there are en, es, id, sw, tl"),
         (("overlap", "STORE", "--top-percent", "0.01"), 1, "is no neuron"),
         (("overlap", "nowhere"), 1, "nowhere"),
-        (("overlap", "STORE", "--format", "parquet"), 1, "--output FILE"),
+        (("overlap", "STORE", "--format", "parquet"), 2, "--output FILE"),
+        (("overlap", "STORE", "--output", "missing/x.csv"), 2, "no directory missing"),
+        (("overlap", "STORE", "--output", "/"), 2, "is a directory"),
+        (("neurons", "STORE", "--languages", "id", "--limit", "-1"), 2, "x>=0"),
+        (("spectrum", "STORE", *PAIR, "--layers", "0-9999999999"), 2, "no model has a layer"),
         (("neurons", "STORE", "--languages", "fr"), 1, "'fr'; there are en, es, id, sw, tl"),
         (("spectrum", "STORE", *PAIR, "--layers", "2-9"), 1, "layers 0 to 2"),
         (("spectrum", "STORE", *PAIR, "--layers", "9-2"), 2, "comes before the first"),

@@ -138,6 +138,35 @@ def test_an_appended_text_adds_only_what_is_new(
     assert contents(tmp_path / "grown") == before
 
 
+def test_a_line_of_special_tokens_counts_as_a_record_without_tokens(
+    bridgex: Bridgex, model: Path, tmp_path: Path
+) -> None:
+    text = tmp_path / "sw.txt"
+    text.write_text("maneno mawili\n<eos>\nmaneno matatu\n", encoding="utf-8")
+    done = bridgex("ingest", "corpus", model, tmp_path / "store", "--text", f"sw={text}")
+    assert done.code == 0, done.err
+    found = Store.open(tmp_path / "store").snapshot().statistics("sw")
+    assert found.record_count == 3
+    plain = tmp_path / "plain.txt"
+    plain.write_text("maneno mawili\nmaneno matatu\n", encoding="utf-8")
+    bridgex("ingest", "corpus", model, tmp_path / "plain", "--text", f"sw={plain}")
+    expected = Store.open(tmp_path / "plain").snapshot().statistics("sw")
+    assert found.token_count == expected.token_count
+    assert np.array_equal(found.positive_count, expected.positive_count)
+
+
+def test_an_interrupt_ends_with_its_own_code(
+    bridgex: Bridgex, model: Path, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bridgex.engines.local.collect_statistics", interrupt)
+    done = bridgex("ingest", "corpus", model, tmp_path / "store", *texts(files, "id"))
+    assert done.code == 130
+    assert "same command again" in done.err
+
+
 def test_too_few_gold_words_are_refused_with_count_and_remedy(
     bridgex: Bridgex, model: Path, files: Path, tmp_path: Path
 ) -> None:
@@ -231,6 +260,8 @@ def test_a_bad_lexicon_is_refused_and_nothing_is_written(
         (("--lexicon", "missing.txt"), 1, "no such file: missing.txt"),
         (("--text", "sw=missing.txt"), 1, "no such file: missing.txt"),
         (("--text", "sw"), 2, "expected LANGUAGE=FILE"),
+        (("--text", "sw=LICENSE", "--text", "ja=latin1"), 1, "is not UTF-8"),
+        (("--output", "missing/x.json"), 2, "no directory missing"),
         (("--text", "id=README.md"), 1, "more than one file for id"),
         (("--top-percent", "0.1"), 1, "is no neuron"),
     ],
@@ -247,7 +278,12 @@ def test_bad_input_to_run_is_refused_before_anything_is_written(
 ) -> None:
     monkeypatch.chdir(Path(__file__).parents[2])
     store = tmp_path / "store"
-    done = bridgex(*run_arguments(model, files, store), *changes)
+    latin1 = tmp_path / "latin1.txt"
+    latin1.write_bytes("señor".encode("latin-1"))
+    done = bridgex(
+        *run_arguments(model, files, store),
+        *(change.replace("=latin1", f"={latin1}") for change in changes),
+    )
     assert done.code == code
     assert message in done.err
     assert "Traceback" not in done.err

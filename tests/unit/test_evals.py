@@ -138,7 +138,7 @@ def test_a_right_ranking_is_found_right(results: Results) -> None:
     assert agreement.hit
     assert agreement.regret.value == 0
     assert agreement.reliably_worse == ("es", "zh")
-    assert agreement.verdict.startswith("The ranking predicted the outcome")
+    assert agreement.verdict.startswith("The outcome is consistent with the ranking")
     assert "through en is better than zero-shot (+" in agreement.verdict
 
 

@@ -13,7 +13,7 @@ import bridgex
 
 PACKAGE = Path(bridgex.__file__).parent
 
-LEAVES = ("errors", "schema", "progress", "languages", "lexicon", "corpora", "prompts")
+LEAVES = ("errors", "schema", "files", "progress", "languages", "lexicon", "corpora", "prompts")
 
 # Rooms that a room may import, besides itself and the leaves.
 MAY_ENTER = {
@@ -26,6 +26,7 @@ MAY_ENTER = {
     "evals": ("analysis",),
     "engines": ("capture", "store"),
     "pipeline": ("capture", "store", "analysis", "evals", "engines", "data"),
+    "__main__": ("cli",),
     "cli": ("capture", "store", "analysis", "evals", "engines", "pipeline", "data"),
 }
 

@@ -36,11 +36,19 @@ class Overlap:
     @property
     def jaccard(self) -> NDArray[np.float64]:
         """Intersection over union, float64 (language, language); NaN for two empty sets."""
-        sizes = np.diagonal(self.counts)
-        union = sizes[:, None] + sizes[None, :] - self.counts
-        nothing = np.full(union.shape, np.nan)
-        result: NDArray[np.float64] = np.divide(self.counts, union, out=nothing, where=union > 0)
-        return result
+        return jaccard(self.counts)
+
+
+def jaccard(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return intersection over union from intersections, (language, language) both.
+
+    The diagonal holds the sizes of the sets. NaN for two empty sets.
+    """
+    sizes = np.diagonal(counts)
+    union = sizes[:, None] + sizes[None, :] - counts
+    nothing = np.full(union.shape, np.nan)
+    result: NDArray[np.float64] = np.divide(counts, union, out=nothing, where=union > 0)
+    return result
 
 
 def overlap(neurons: LanguageNeurons) -> Overlap:

@@ -6,7 +6,7 @@ often it is on for this language than for the others, as a difference of log-odd
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ from bridgex.analysis.arrays import top_k, unpack
 from bridgex.errors import InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -77,10 +77,19 @@ class LanguageNeurons:
         """Return the membership of one language, bool (neuron,)."""
         if language not in self.languages:
             raise NotFoundError(
-                f"no statistics of language {language!r}; there are {', '.join(self.languages)}"
+                f"no statistics of language {language!r}; there are {', '.join(self.languages)}",
+                hint="Ingest a corpus of it with: bridgex ingest corpus.",
             )
         row: NDArray[np.bool_] = self.masks[self.languages.index(language)]
         return row
+
+    def only(self, languages: Sequence[str]) -> LanguageNeurons:
+        """Return the neurons of some of the languages, chosen as among all of them."""
+        masks = np.array([self.mask(language) for language in languages])
+        rows = [self.languages.index(language) for language in languages]
+        return replace(
+            self, languages=tuple(languages), masks=masks, saturation=self.saturation[rows]
+        )
 
     def indices(self, language: str, layer: int) -> NDArray[np.int64]:
         """Return the neurons of one language in one layer, as indices within the layer."""

@@ -53,7 +53,7 @@ class SpectrumOptions:
     estimator, normalize, bandwidth
         The dependence measure: see ``dependence``.
     tolerance
-        Largest error of a score that the low-rank computation may make, on the scale of the score.
+        Largest error that the low-rank computation may make, on the scale of CKA.
     """
 
     select: Select = "probability"
@@ -143,6 +143,22 @@ def middle_layers(layer_count: int) -> range:
     return range(layer_count // 3, -(-2 * layer_count // 3))
 
 
+def language_neurons(
+    snapshot: Snapshot, options: SpectrumOptions
+) -> tuple[LanguageNeurons, dict[str, NeuronStatistics]]:
+    """Choose the neurons of every language of a store; return the statistics too."""
+    statistics = {code: snapshot.statistics(code) for code in snapshot.languages}
+    neurons = select_neurons(
+        statistics,
+        snapshot.provenance.layer_offsets,
+        select=options.select,
+        scope=options.scope,
+        top_percent=options.top_percent,
+        ties=options.ties,
+    )
+    return neurons, statistics
+
+
 def spectrum(
     snapshot: Snapshot,
     pair: Pair,
@@ -190,15 +206,7 @@ def spectrum(
     chosen = _check_layers(layers, offsets.size - 1)
     candidates = _check_bridges(bridges, pair, snapshot.languages)
     probes = _choose_probes(snapshot, pair, gold)
-    statistics = {code: snapshot.statistics(code) for code in snapshot.languages}
-    neurons = select_neurons(
-        statistics,
-        offsets,
-        select=options.select,
-        scope=options.scope,
-        top_percent=options.top_percent,
-        ties=options.ties,
-    )
+    neurons, statistics = language_neurons(snapshot, options)
     sets = _choose_sets(pair, candidates, chosen, neurons, statistics, options.bridge_set)
     scores = _score(probes, chosen, sets, options, threads)
     return Spectrum(
@@ -333,7 +341,8 @@ def _check_layers(layers: Sequence[int] | None, layer_count: int) -> tuple[int, 
     outside = [layer for layer in layers if not 0 <= layer < layer_count]
     if outside:
         raise InvalidInputError(
-            f"the model has layers 0 to {layer_count - 1}, and {outside[0]} was asked for"
+            f"the model has layers 0 to {layer_count - 1}, and {outside[0]} was asked for",
+            hint=f"Ask for layers within 0-{layer_count - 1}.",
         )
     if not layers:
         raise InvalidInputError("no layer was asked for")
@@ -346,7 +355,10 @@ def _check_bridges(
     chosen = tuple([code for code in languages if code not in pair] if bridges is None else bridges)
     of_pair = [code for code in chosen if code in pair]
     if of_pair:
-        raise InvalidInputError(f"{of_pair[0]!r} is of the pair {pair} and cannot be its bridge")
+        raise InvalidInputError(
+            f"{of_pair[0]!r} is of the pair {pair} and cannot be its bridge",
+            hint="Name other candidates.",
+        )
     if not chosen:
         raise InvalidInputError(
             f"there is no candidate for {pair}: the store has statistics of "

@@ -72,19 +72,15 @@ def encode(model: CaptureModel, texts: Sequence[str]) -> list[NDArray[np.int64]]
     return [np.array(ids, dtype=np.int64) for ids in encoded["input_ids"]]
 
 
-def record_rows(model: CaptureModel, records: Sequence[str]) -> tuple[list[Row], int]:
-    """Return the rows of all records, and the number of records with a token that counts.
+def record_rows(model: CaptureModel, records: Sequence[str]) -> list[Row]:
+    """Return the rows of all records that have a token that counts.
 
     A record longer than ``max_tokens`` becomes consecutive windows. Each begins with the special
     tokens that open the record (the first row's only are counted under ``special="include"``).
     """
-    rows: list[Row] = []
-    record_count = 0
-    for ids in encode(model, records):
-        windows = [row for row in _windows(model, ids) if row.counted.any()]
-        rows += windows
-        record_count += bool(windows)
-    return rows, record_count
+    return [
+        row for ids in encode(model, records) for row in _windows(model, ids) if row.counted.any()
+    ]
 
 
 def _windows(model: CaptureModel, ids: NDArray[np.int64]) -> Iterator[Row]:

@@ -38,7 +38,7 @@ def collect_statistics(
         The model, with its site and policies.
     records
         Sentences or documents. Each is its own context: no record attends to another. A record
-        without a token that counts is skipped and not in ``record_count``.
+        without a token that counts is in ``record_count`` and adds nothing else.
     progress
         Advanced by the tokens of every batch, special ones included.
 
@@ -61,7 +61,7 @@ def collect_statistics(
     pass through the decoder; the head is never run. Sums are formed in float32 over blocks of
     1,024 tokens of one batch and added in float64; counts are exact.
     """
-    rows, record_count = record_rows(model, records)
+    rows = record_rows(model, records)
     sums = _Sums(model)
     with reading(model.sites, sums.add) as meter:
         for batch in batches(rows, batch_tokens=model.batch_tokens):
@@ -69,12 +69,12 @@ def collect_statistics(
             run_decoder(model, batch, meter)
             sums.check()
             _advance(progress, batch)
-    return sums.result(record_count)
+    return sums.result(len(records))
 
 
 def count_tokens(model: CaptureModel, records: Sequence[str]) -> int:
     """Return the tokens by which ``collect_statistics`` advances its progress over some records."""
-    rows, _ = record_rows(model, records)
+    rows = record_rows(model, records)
     return sum(len(row.ids) for row in rows)
 
 

@@ -9,6 +9,7 @@ import click
 
 from bridgex.cli.options import (
     LanguageCodes,
+    OutputFile,
     lexicon_option,
     model_options,
     output_options,
@@ -61,7 +62,7 @@ def command() -> None:
 )
 @click.option(
     "--predictions",
-    type=click.Path(path_type=Path),
+    type=OutputFile(),
     help="Parquet file for every prompt, answer and score.",
 )
 @model_options

@@ -53,12 +53,12 @@ def corpus(
     model_choices: dict[str, Any],
 ) -> None:
     """Statistics of the neurons over monolingual text."""
-    from bridgex.cli.inputs import check_files, check_languages_once
+    from bridgex.cli.inputs import check_languages_once, check_texts
     from bridgex.cli.progress import reporter
     from bridgex.engines.local import ingest_corpus
 
-    check_files([path for _, path in texts])
     check_languages_once([language for language, _ in texts])
+    check_texts(path for _, path in texts)
     listener = reporter()
     loaded, opened = _open(model, store, model_choices, listener)
     for language, path in texts:

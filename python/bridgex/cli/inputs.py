@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridgex.corpora import read_records
 from bridgex.errors import InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -18,7 +19,16 @@ def check_files(paths: Iterable[Path]) -> None:
     """Refuse files that do not exist, all in one message."""
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
-        raise NotFoundError(f"no such file: {', '.join(missing)}")
+        raise NotFoundError(f"no such file: {', '.join(missing)}", hint="Check the path.")
+
+
+def check_texts(paths: Iterable[Path]) -> None:
+    """Refuse texts that do not exist or cannot be read to their end."""
+    paths = list(paths)
+    check_files(paths)
+    for path in paths:
+        for _ in read_records(path):
+            pass
 
 
 def check_languages_once(languages: Iterable[str]) -> None:

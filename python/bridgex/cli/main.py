@@ -72,23 +72,29 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # last one gets a processor, many times longer than the work takes.
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     try:
-        cli.main(args=arguments, prog_name="bridgex", standalone_mode=False)
+        code = cli.main(args=arguments, prog_name="bridgex", standalone_mode=False)
+        sys.stdout.flush()
     except BridgexError as error:
         _explain(error)
         sys.exit(EXIT_ERROR)
-    except click.exceptions.Exit as exit_:
-        sys.exit(exit_.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted: give the same command again to go on", err=True)
         sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of the output has gone; nothing is left to say to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        _close_stdout()
+        # A reader that has gone, as in `| head`, needs no explanation.
+        if not isinstance(error, BrokenPipeError):
+            click.echo(f"error: {error}", err=True)
         sys.exit(EXIT_ERROR)
-    sys.exit(0)
+    sys.exit(code or 0)
+
+
+def _close_stdout() -> None:
+    """Keep what could not be written from being tried again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _explain(error: BridgexError) -> None:

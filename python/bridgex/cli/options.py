@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 GOLD = get_args(GoldFilter)
+MOST_LAYERS = 9999
 
 
 class LanguageCode(click.ParamType[str]):
@@ -68,6 +70,8 @@ class LayerRange(click.ParamType[tuple[int, ...]]):
         if not first.isdecimal() or not (last.isdecimal() or "-" not in value):
             self.fail(f"expected layers such as 6-11 or 8, got {value!r}", param, ctx)
         start, stop = int(first), int(last or first)
+        if stop > MOST_LAYERS:
+            self.fail(f"no model has a layer {stop}", param, ctx)
         if stop < start:
             self.fail(f"the last layer comes before the first in {value!r}", param, ctx)
         return tuple(range(start, stop + 1))
@@ -90,6 +94,23 @@ class LanguageFile(click.ParamType[tuple[str, Path]]):
                 f"expected LANGUAGE=FILE, for example sw=swahili.txt, got {value!r}", param, ctx
             )
         return LanguageCode().convert(language, param, ctx), Path(path)
+
+
+class OutputFile(click.ParamType[Path]):
+    """A file to be written: refused at once where it cannot be, not after the work."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path."""
+        path = Path(value)
+        if path.is_dir():
+            self.fail(f"{path} is a directory, and a file is to be written", param, ctx)
+        if not path.parent.is_dir():
+            self.fail(f"there is no directory {path.parent} to write {path.name} to", param, ctx)
+        if not os.access(path.parent, os.W_OK):
+            self.fail(f"the directory {path.parent} cannot be written to", param, ctx)
+        return path
 
 
 class BandwidthValue(click.ParamType[str | float]):
@@ -152,7 +173,16 @@ def run_output_options(function: F) -> F:
 
 
 def _output_options(*formats: str) -> Callable[[F], F]:
-    return combined(
+    def add(function: F) -> F:
+        @wraps(function)
+        def check(*args: Any, format_: str, output: Path | None, **values: Any) -> Any:
+            if format_ == "parquet" and output is None:
+                raise click.UsageError("parquet is not text: give --output FILE")
+            return function(*args, format_=format_, output=output, **values)
+
+        return options(check)  # type: ignore[return-value]  # the same keywords
+
+    options = combined(
         click.option(
             "--format",
             "format_",
@@ -161,10 +191,9 @@ def _output_options(*formats: str) -> Callable[[F], F]:
             show_default=True,
             help="Form of the answer.",
         ),
-        click.option(
-            "-o", "--output", type=click.Path(path_type=Path), help="Write to a file, not stdout."
-        ),
+        click.option("-o", "--output", type=OutputFile(), help="Write to a file, not stdout."),
     )
+    return add
 
 
 def pair_options(function: F) -> F:

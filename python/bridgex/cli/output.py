@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
 import re
 import sys
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bridgex.errors import InvalidInputError, StoreError
+from bridgex.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 Format = Literal["table", "json", "ndjson", "csv", "parquet"]
 Cell = str | int | float | bool | None
@@ -60,10 +57,6 @@ class Answer:
 
 def emit(answer: Answer, *, format_: Format, output: Path | None = None) -> None:
     """Write an answer to stdout, or to a file that appears only when it is complete."""
-    if format_ == "parquet" and output is None:
-        raise InvalidInputError(
-            "parquet is not text and cannot go to the terminal", hint="Give --output FILE."
-        )
     if output is None:
         if format_ == "table":
             _print_tables(answer.tables)
@@ -72,24 +65,6 @@ def emit(answer: Answer, *, format_: Format, output: Path | None = None) -> None
         return
     content = _parquet(answer) if format_ == "parquet" else _text(answer, format_).encode()
     write_atomically(output, content)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is either complete or not there."""
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                Path(temporary).unlink()
-            raise
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _text(answer: Answer, format_: Format) -> str:

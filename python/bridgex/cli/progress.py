@@ -54,7 +54,7 @@ class Terminal:
 
 
 class Lines:
-    """A line when work starts, one now and then, and one when it is done."""
+    """A line now and then, and one when work is done."""
 
     @contextmanager
     def task(self, description: str, *, total: int, unit: str) -> Iterator[Progress]:

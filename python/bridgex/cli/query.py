@@ -52,7 +52,9 @@ def overlap(
     from bridgex.analysis.overlaps import overlap as count
     from bridgex.cli.views import overlap_answer
 
-    neurons, _ = _language_neurons(store, languages, options)
+    neurons, _ = _language_neurons(store, options)
+    if languages is not None:
+        neurons = neurons.only(languages)
     emit(overlap_answer(count(neurons), neurons), format_=format_, output=output)
 
 
@@ -64,7 +66,9 @@ def overlap(
     required=True,
     help="One language, or several for the neurons that they share.",
 )
-@click.option("--limit", default=20, show_default=True, help="Rows of the table.")
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Rows of the table."
+)
 @selection_options
 @output_options
 def neurons(
@@ -78,7 +82,7 @@ def neurons(
     """The neurons of a language, or those that several share."""
     from bridgex.cli.views import neurons_answer
 
-    chosen, statistics = _language_neurons(store, None, options)
+    chosen, statistics = _language_neurons(store, options)
     emit(neurons_answer(chosen, languages, statistics, limit), format_=format_, output=output)
 
 
@@ -95,7 +99,7 @@ def _pair_query(function: Callable[..., Any]) -> Callable[..., Any]:
             "--gold", type=click.Choice(GOLD), help="Which probes, where the store has both kinds."
         ),
         spectrum_options,
-        click.option("--threads", type=click.IntRange(min=1), help="Worker threads."),
+        click.option("--threads", type=click.IntRange(1, 1024), help="Worker threads."),
         output_options,
     )(function)
 
@@ -136,19 +140,9 @@ def _spectrum(*, store: Path, source: str, target: str, **choices: Any) -> Spect
 
 
 def _language_neurons(
-    path: Path, languages: tuple[str, ...] | None, options: SpectrumOptions
+    path: Path, options: SpectrumOptions
 ) -> tuple[LanguageNeurons, dict[str, NeuronStatistics]]:
-    from bridgex.analysis.selection import select_neurons
+    from bridgex.analysis.spectra import language_neurons
     from bridgex.store import Store
 
-    snapshot = Store.open(path).snapshot()
-    statistics = {code: snapshot.statistics(code) for code in languages or snapshot.languages}
-    chosen = select_neurons(
-        statistics,
-        snapshot.provenance.layer_offsets,
-        select=options.select,
-        scope=options.scope,
-        top_percent=options.top_percent,
-        ties=options.ties,
-    )
-    return chosen, statistics
+    return language_neurons(Store.open(path).snapshot(), options)

@@ -66,13 +66,13 @@ def command(
     MODEL is a Hub id, a directory or a GGUF file. Repeat a command that was interrupted: what was
     captured is in the store.
     """
-    from bridgex.cli.inputs import check_files, check_languages_once, check_pair
+    from bridgex.cli.inputs import check_files, check_languages_once, check_pair, check_texts
     from bridgex.cli.progress import reporter
     from bridgex.lexicon import merge, read_lexicon
 
     check_pair(source, target, bridges)
-    check_files([*(path for _, path in texts), *lexicons])
     check_languages_once([language for language, _ in texts])
+    check_files([*(path for _, path in texts), *lexicons])
     lexicon = merge([read_lexicon(path, source, target) for path in lexicons])
 
     from bridgex.capture import load_model
@@ -88,6 +88,7 @@ def command(
         words=words,
         options=options,
     )
+    check_texts(path for _, path in texts)
     listener = reporter()
     loaded = load_model(model, **model_choices, progress=listener)
     request.check(loaded.provenance)

@@ -67,7 +67,7 @@ DEPENDENCE = (
     click.option(
         "--tolerance",
         type=click.FloatRange(0, min_open=True),
-        help="Largest error of a score.  [default: 0.001]",
+        help="Largest error of the computation, on the scale of CKA.  [default: 0.001]",
     ),
 )
 

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bridgex.analysis.overlaps import jaccard
 from bridgex.analysis.selection import ALWAYS_ON, layer_slice
 from bridgex.cli.output import Answer, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from bridgex.analysis.overlaps import Overlap
     from bridgex.analysis.ranking import Ranking
@@ -45,17 +48,19 @@ def statistics_answer(statistics: Mapping[str, NeuronStatistics]) -> Answer:
 
 
 def overlap_answer(overlap: Overlap, neurons: LanguageNeurons) -> Answer:
-    """Shared neurons of every two languages."""
-    jaccard = overlap.jaccard
+    """Shared neurons of every two languages, of the model (layer null) and of every layer."""
     languages = overlap.languages
+    tables: dict[int | None, NDArray[np.int64]] = {None: overlap.counts}
+    tables |= dict(enumerate(overlap.layer_counts))
     rows = [
         {
+            "layer": layer,
             "first": first,
             "second": second,
-            "shared": int(overlap.counts[i, j]),
-            "jaccard": float(jaccard[i, j]),
-            "by_layer": overlap.layer_counts[:, i, j].tolist(),
+            "shared": int(counts[i, j]),
+            "jaccard": float(jaccard(counts)[i, j]),
         }
+        for layer, counts in tables.items()
         for i, first in enumerate(languages)
         for j, second in enumerate(languages)
         if i <= j
@@ -140,7 +145,7 @@ def spectrum_answer(spectrum: Spectrum) -> Answer:
             (str(layer), *map(float, spectrum.score[i]), int(spectrum.pair_counts[i]))
             for i, layer in enumerate(spectrum.layers)
         ],
-        notes=(*_probe_notes(spectrum), *_missing_notes(spectrum)),
+        notes=(*_probe_notes(spectrum), *_missing_notes(spectrum, spectrum.layers)),
     )
     return Answer("bridgex.spectrum/1", rows, [table], _spectrum_meta(spectrum))
 
@@ -149,10 +154,12 @@ def ranking_answer(ranking: Ranking, spectrum: Spectrum) -> Answer:
     """Candidates, best first."""
     rows: list[dict[str, Any]] = [
         {
-            "rank": number + 1,
+            "rank": number + 1 if np.isfinite(ranking.score[number]) else None,
             "bridge": bridge,
             "score": float(ranking.score[number]),
             "estimable_layers": int(ranking.estimable_layers[number]),
+            "not_estimable": _reasons(spectrum, bridge, ranking.layers),
+            "error_bound": _largest_bound(spectrum, ranking.layers),
         }
         for number, bridge in enumerate(ranking.bridges)
     ]
@@ -161,7 +168,7 @@ def ranking_answer(ranking: Ranking, spectrum: Spectrum) -> Answer:
         title=f"Bridges for {ranking.pair}: mean score over {layers} ({_measure(spectrum)})",
         columns=("bridge", "score", "estimable layers"),
         rows=[(row["bridge"], row["score"], row["estimable_layers"]) for row in rows],
-        notes=_probe_notes(spectrum),
+        notes=(*_probe_notes(spectrum), *_missing_notes(spectrum, ranking.layers)),
     )
     meta = {**_spectrum_meta(spectrum), "layers": list(ranking.layers), "best": ranking.best}
     return Answer("bridgex.bridges/1", rows, [table], meta)
@@ -227,18 +234,34 @@ def _probe_notes(spectrum: Spectrum) -> tuple[str, ...]:
     return (kept,)
 
 
-def _missing_notes(spectrum: Spectrum) -> tuple[str, ...]:
+def _missing_notes(spectrum: Spectrum, layers: Sequence[int]) -> tuple[str, ...]:
     """Say which cells are not estimable, and why, a line for each reason."""
     cells: dict[str, list[str]] = {}
     for i, layer in enumerate(spectrum.layers):
         for j, bridge in enumerate(spectrum.bridges):
-            if spectrum.reason[i][j]:
+            if layer in layers and spectrum.reason[i][j]:
                 cells.setdefault(spectrum.reason[i][j], []).append(f"{bridge} {layer}")
-    total = spectrum.score.size
+    total = len(layers) * len(spectrum.bridges)
     return tuple(
         f"not estimable, {reason}: {_some(where)} ({len(where)} of {total} cells)"
         for reason, where in cells.items()
     )
+
+
+def _reasons(spectrum: Spectrum, bridge: str, layers: Sequence[int]) -> str | None:
+    """Return why layers of a candidate are not estimable, each reason once."""
+    column = spectrum.bridges.index(bridge)
+    reasons = [
+        spectrum.reason[row][column]
+        for row, layer in enumerate(spectrum.layers)
+        if layer in layers and spectrum.reason[row][column]
+    ]
+    return "; ".join(dict.fromkeys(reasons)) or None
+
+
+def _largest_bound(spectrum: Spectrum, layers: Sequence[int]) -> float:
+    rows = [spectrum.layers.index(layer) for layer in layers]
+    return float(spectrum.error_bound[rows].max())
 
 
 def _some(items: list[str], shown: int = 6) -> str:

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridgex.capture import collect_probes, collect_statistics, count_tokens, gold_filter
+from bridgex.capture import (
+    collect_probes,
+    collect_statistics,
+    count_tokens,
+    gold_agreement,
+    gold_filter,
+)
 from bridgex.corpora import read_records, split_parts, split_words
 from bridgex.errors import InvalidInputError
 from bridgex.prompts import probe_prompt
@@ -24,6 +30,9 @@ if TYPE_CHECKING:
     from bridgex.progress import Reporter
     from bridgex.schema import GoldFilter, Pair, WordPair
     from bridgex.store import Store
+
+AGREEMENT_SAMPLE = 16
+"""Words on which the gold filter is compared with generation."""
 
 Text = Path | tuple[str, ...]
 """A corpus: a file with a record on every line, or the records themselves."""
@@ -174,6 +183,8 @@ def ingest_probes(
 
     before = store.probe_coverage(parts(), gold)
     added = 0
+    if gold == "keep" and before.missing_parts:
+        _report_agreement(model, lexicon, reporter)
     name = f"probes {lexicon.pair}" + ("" if gold == "keep" else ", all words")
     with reporter.task(name, total=before.missing_records, unit="words") as progress:
         for part in store.missing_probes(parts(), gold):
@@ -187,6 +198,17 @@ def ingest_probes(
         present=before.parts - added,
         samples=probes.sample_count,
         considered=probes.considered,
+    )
+
+
+def _report_agreement(model: CaptureModel, lexicon: Lexicon, reporter: Reporter) -> None:
+    """Say how the gold filter compares with generation on a few words."""
+    words = lexicon.words[:AGREEMENT_SAMPLE]
+    prompts = [probe_prompt(*lexicon.pair, word.source) for word in words]
+    found = gold_agreement(model, prompts, [word.targets for word in words])
+    reporter.note(
+        f"gold filter {lexicon.pair}: accepts {found.filtered} of the first {found.sample_count} "
+        f"words, generation gets {found.generated} right, and they differ on {found.differing}"
     )
 
 

@@ -194,7 +194,7 @@ def _ranking_verdict(
         )
     if worse:
         return (
-            f"The ranking predicted the outcome: none of the other {others} bridges did "
+            f"The outcome is consistent with the ranking: none of the other {others} bridges did "
             f"reliably better than the recommended {recommended}, and {', '.join(worse)} did "
             f"reliably worse."
         )

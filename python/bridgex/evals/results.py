@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bridgex.errors import InvalidInputError, NotFoundError
+from bridgex.files import write_atomically
 from bridgex.schema import Pair
 
 if TYPE_CHECKING:
@@ -109,6 +110,8 @@ def hash_prompts(prompts: Sequence[str]) -> str:
 
 def write_predictions(results: Results, path: str | Path) -> None:
     """Write results as Parquet: a row a prediction, the common values in the file's metadata."""
+    import io
+
     import polars as pl
 
     texts = pl.List(pl.String)
@@ -122,7 +125,9 @@ def write_predictions(results: Results, path: str | Path) -> None:
     )  # fmt: skip
     about = {"schema": _SCHEMA, "task": results.task, "generator": results.generator}
     about |= {"source": results.pair.source, "target": results.pair.target}
-    frame.write_parquet(path, metadata=about | {"scoring": results.scoring})
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, metadata=about | {"scoring": results.scoring})
+    write_atomically(Path(path), buffer.getvalue())
 
 
 def read_predictions(path: str | Path) -> Results:
