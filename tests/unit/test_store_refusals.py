@@ -352,6 +352,18 @@ def test_a_file_of_another_size(store: Store, length: int) -> None:
     assert str(path) in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["positive_count", "sum", "sum_squares", "maximum"])
+def test_flipped_bits_of_statistics(store: Store, name: str) -> None:
+    ingest(store, parts_of(TEXT))
+    path = one(store, f"parts/*/{name}/c/0")
+    content = bytearray(path.read_bytes())
+    content[5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="it is not what was committed") as error:
+        store.snapshot().statistics("sw")
+    assert str(path) in str(error.value)
+
+
 def test_a_removed_chunk_of_probes(store: Store) -> None:
     probe(store, word_parts(WORDS))
     one(store, "parts/*/layer_1/c/0/0").unlink()

@@ -10,11 +10,14 @@ import os
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import google_crc32c
 
 from bridgex.store.layout import TEMPORARY_PREFIX
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 _READ_BYTES = 1 << 20
 _NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
@@ -130,10 +133,21 @@ def seal(directory: Path) -> dict[str, StoredFile]:
 
 
 def _seal_file(path: Path) -> StoredFile:
-    size = checksum = 0
     with path.open("rb") as file:
-        while block := file.read(_READ_BYTES):
-            checksum = google_crc32c.extend(checksum, block)
-            size += len(block)
+        sealed = _measure(file)
         os.fsync(file.fileno())
+    return sealed
+
+
+def measure(path: Path) -> StoredFile:
+    """Return the size and checksum that a file has now."""
+    with path.open("rb") as file:
+        return _measure(file)
+
+
+def _measure(file: BinaryIO) -> StoredFile:
+    size = checksum = 0
+    while block := file.read(_READ_BYTES):
+        checksum = google_crc32c.extend(checksum, block)
+        size += len(block)
     return StoredFile(size, checksum)

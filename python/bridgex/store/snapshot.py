@@ -9,6 +9,7 @@ from bridgex.errors import NotFoundError
 from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
 from bridgex.store.arrays import damaged, read_array, read_attributes
 from bridgex.store.committed import read_digests
+from bridgex.store.files import measure
 from bridgex.store.layout import COMMITS, STATISTICS_ARRAYS, language_commits, pair_commits
 from bridgex.store.markers import Marker, marker_names
 from bridgex.store.places import effective
@@ -112,6 +113,12 @@ class Snapshot:
         directory = self._root / marker.directory
         shape = (self._provenance.neuron_count,)
         arrays = {name: read_array(directory / name, shape) for name in STATISTICS_ARRAYS}
+        # All of a statistics part is read anyway, so its checksums cost next to nothing.
+        for name, committed in marker.files.items():
+            if measure(directory / name) != committed:
+                raise damaged(directory / name, "it is not what was committed")
+        if arrays["positive_count"].max(initial=0) > marker.counted:
+            raise damaged(directory, f"a neuron is on at more than its {marker.counted} tokens")
         return NeuronStatistics(**arrays, token_count=marker.counted, record_count=marker.records)
 
     def probes(self, pair: Pair, gold: GoldFilter | None = None) -> Probes:
