@@ -39,7 +39,7 @@ $(VENV)/.dev: pyproject.toml requirements/dev.txt $(RUST) | $(VENV)/.ready
 setup: $(VENV)/.dev  ## prepare .venv for work on bridgex
 
 demo: $(VENV)/.demo  ## run the whole pipeline on a small real model
-	@$(BIN)/bridgex demo
+	@$(BIN)/bridgex demo $(DEMO)
 
 fmt: $(VENV)/.dev  ## format and fix what can be fixed
 	@cargo fmt --all

@@ -164,7 +164,7 @@ def test_statistics_and_probes_equal_a_plain_loop(
     statistics = collect_statistics(model, RECORDS)
 
     assert statistics.token_count == len(expected)
-    assert statistics.record_count == len(texts)
+    assert statistics.record_count == len(RECORDS)
     near_zero = ((expected != 0) & (np.abs(expected) < 1e-5)).sum(0)
     difference = np.abs(statistics.positive_count - (expected > 0).sum(0))
     assert (difference <= near_zero).all()

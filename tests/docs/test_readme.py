@@ -49,7 +49,15 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}; pip install 'bridgex[demo]'")
     made = tmp_path_factory.mktemp("readme")
-    done = call("bridgex demo", made)
+    options = [*SMALLER["demo"], "--store", str(made / "bridgex-demo")]
+    done = subprocess.run(
+        ["make", "demo", f"DEMO={' '.join(options)}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
     assert done.returncode == 0, done.stderr
     for language in ("id", "en", "ms", "tl", "jv"):
         text = "\n".join(cldr_sentences(language, size=1500))
@@ -79,13 +87,6 @@ def call(command: str, directory: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_readme_has_the_two_commands_first() -> None:
     assert commands()[:2] == ["make demo", "make test"]
-
-
-def test_make_demo_runs_the_demo() -> None:
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    recipe = re.search(r"^demo:.*\n\t@(.*)$", makefile, re.MULTILINE)
-    assert recipe is not None
-    assert recipe[1] == "$(BIN)/bridgex demo"
 
 
 @pytest.mark.demo_model
