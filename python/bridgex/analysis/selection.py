@@ -91,10 +91,6 @@ class LanguageNeurons:
             self, languages=tuple(languages), masks=masks, saturation=self.saturation[rows]
         )
 
-    def indices(self, language: str, layer: int) -> NDArray[np.int64]:
-        """Return the neurons of one language in one layer, as indices within the layer."""
-        return np.flatnonzero(self.mask(language)[layer_slice(self.layer_offsets, layer)])
-
 
 def layer_slice(layer_offsets: NDArray[np.int64], layer: int) -> slice:
     """Return the place of a layer on the flat neuron axis."""
