@@ -4,46 +4,20 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.statistics_strategy import Given, some_statistics, statistics_of
 
 from bridgex.analysis import LanguageNeurons, bridge_neurons, overlap, select_neurons
 from bridgex.analysis.selection import set_size
 from bridgex.errors import InvalidInputError, NotFoundError
-from bridgex.schema import NeuronStatistics
 
-
-def statistics_of(counts: list[int], sums: list[float], tokens: int) -> NeuronStatistics:
-    size = len(counts)
-    return NeuronStatistics(
-        positive_count=np.array(counts, dtype=np.int64),
-        sum=np.array(sums, dtype=np.float64),
-        sum_squares=np.ones(size),
-        maximum=np.ones(size, dtype=np.float32),
-        token_count=tokens,
-        record_count=1,
-    )
-
-
-@st.composite
-def some_statistics(
-    draw: st.DrawFn,
-) -> tuple[dict[str, NeuronStatistics], np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """Statistics of three or four languages with many ties, over layers of unequal width."""
-    widths = draw(st.lists(st.integers(20, 40), min_size=1, max_size=3))
-    offsets = np.cumsum([0, *widths])
-    tokens = draw(st.integers(1, 6))
-    languages = draw(st.sampled_from([("aa", "bb", "cc"), ("aa", "bb", "cc", "dd")]))
-    size = sum(widths)
-    found = {}
-    for language in languages:
-        counts = draw(st.lists(st.integers(0, tokens), min_size=size, max_size=size))
-        sums = draw(st.lists(st.sampled_from([0.0, 1.0, 2.0]), min_size=size, max_size=size))
-        found[language] = statistics_of(counts, sums, tokens)
-    return found, offsets
+if TYPE_CHECKING:
+    from bridgex.schema import NeuronStatistics
 
 
 def best(values: list[float], second: list[float], indices: list[int], k: int) -> set[int]:
@@ -61,7 +35,7 @@ def members(mask: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> set[int]:
 
 @given(some_statistics(), st.sampled_from([4.0, 10.0, 25.0]))
 def test_probability_by_layer(
-    given_: tuple[dict[str, NeuronStatistics], np.ndarray[tuple[int], np.dtype[np.int64]]],
+    given_: Given,
     percent: float,
 ) -> None:
     statistics, offsets = given_
@@ -77,7 +51,7 @@ def test_probability_by_layer(
 
 @given(some_statistics())
 def test_contrast_over_the_model(
-    given_: tuple[dict[str, NeuronStatistics], np.ndarray[tuple[int], np.dtype[np.int64]]],
+    given_: Given,
 ) -> None:
     statistics, offsets = given_
     chosen = select_neurons(statistics, offsets, select="contrast", scope="model", top_percent=10)
@@ -98,7 +72,7 @@ def test_contrast_over_the_model(
 
 @given(some_statistics())
 def test_ties_can_be_included_as_published(
-    given_: tuple[dict[str, NeuronStatistics], np.ndarray[tuple[int], np.dtype[np.int64]]],
+    given_: Given,
 ) -> None:
     statistics, offsets = given_
     chosen = select_neurons(statistics, offsets, scope="model", top_percent=10, ties="include")
@@ -111,7 +85,7 @@ def test_ties_can_be_included_as_published(
 
 @given(some_statistics())
 def test_bridge_sets(
-    given_: tuple[dict[str, NeuronStatistics], np.ndarray[tuple[int], np.dtype[np.int64]]],
+    given_: Given,
 ) -> None:
     statistics, offsets = given_
     chosen = select_neurons(statistics, offsets, top_percent=10)
@@ -139,7 +113,7 @@ def test_bridge_sets(
 
 @given(some_statistics())
 def test_overlap_counts_are_set_intersections(
-    given_: tuple[dict[str, NeuronStatistics], np.ndarray[tuple[int], np.dtype[np.int64]]],
+    given_: Given,
 ) -> None:
     statistics, offsets = given_
     chosen = select_neurons(statistics, offsets, top_percent=25)

@@ -11,9 +11,10 @@ from bridgex.analysis.arrays import (
     top_k,
     unpack,
 )
+from bridgex.analysis.bridge_sets import bridge_neurons, random_bridge_sets
 from bridgex.analysis.overlaps import Overlap, overlap
 from bridgex.analysis.ranking import Ranking, rank_bridges
-from bridgex.analysis.selection import LanguageNeurons, bridge_neurons, select_neurons
+from bridgex.analysis.selection import LanguageNeurons, select_neurons
 from bridgex.analysis.spectra import Spectrum, SpectrumOptions, middle_layers, spectrum
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "middle_layers",
     "overlap",
     "overlap_counts",
+    "random_bridge_sets",
     "rank_bridges",
     "select_neurons",
     "spectrum",

@@ -1,4 +1,4 @@
-"""Which neurons belong to a language, and which of them are a candidate bridge's own.
+"""Which neurons belong to a language.
 
 A neuron's evidence for a language is its activation probability, or its contrast: how much more
 often it is on for this language than for the others, as a difference of log-odds.
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 Select = Literal["probability", "contrast"]
 Scope = Literal["layer", "model"]
-BridgeSet = Literal["contrast", "specific", "all"]
 Ties = Literal["break", "include"]
 
 ALWAYS_ON = 0.99
@@ -175,52 +174,6 @@ def select_neurons(
         top_percent=top_percent,
         ties=ties,
     )
-
-
-def bridge_neurons(
-    bridge_set: BridgeSet,
-    language: str,
-    pair: tuple[str, str],
-    neurons: LanguageNeurons,
-    statistics: Mapping[str, NeuronStatistics],
-) -> NDArray[np.bool_]:
-    """Choose the neurons with which a candidate enters the spectrum of a pair.
-
-    Parameters
-    ----------
-    bridge_set
-        ``contrast``: in every layer the top percent by how much the candidate's log-odds exceed
-        those of both languages of the pair, outside the neurons of either; the same number for
-        every candidate. ``specific``: the candidate's neurons without those of the pair's
-        languages, as published. ``all``: the candidate's neurons.
-    language
-        Code of the candidate.
-    pair
-        Codes of source and target.
-    neurons
-        The neurons of all languages.
-    statistics
-        The statistics they were chosen from.
-
-    Returns
-    -------
-    Membership on the flat neuron axis, bool (neuron,).
-    """
-    own = neurons.mask(language)
-    of_pair = neurons.mask(pair[0]) | neurons.mask(pair[1])
-    if bridge_set == "all":
-        return own
-    if bridge_set == "specific":
-        return own & ~of_pair
-    source, target = (log_odds(statistics[code]) for code in pair)
-    excess = log_odds(statistics[language]) - np.maximum(source, target)
-    mean = statistics[language].mean
-    mask = np.zeros_like(own)
-    for span in _spans(neurons.layer_offsets, "layer"):
-        free = np.flatnonzero(~of_pair[span]) + span.start
-        k = min(set_size(span.stop - span.start, neurons.top_percent), free.size)
-        mask[free[unpack(top_k(excess[free], k, mean[free]), free.size)]] = True
-    return mask
 
 
 def set_size(neuron_count: int, top_percent: float) -> int:

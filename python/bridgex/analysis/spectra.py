@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bridgex.analysis.arrays import Reason, spectrum_scores
+from bridgex.analysis.bridge_sets import BridgeSet, bridge_neurons
 from bridgex.analysis.selection import (
-    BridgeSet,
     LanguageNeurons,
     Scope,
     Select,
     Ties,
-    bridge_neurons,
     layer_slice,
     select_neurons,
 )

@@ -1,0 +1,156 @@
+"""The neurons with which a candidate enters the spectrum of a pair, and random ones beside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from bridgex.analysis.arrays import top_k, unpack
+from bridgex.analysis.selection import layer_slice, log_odds, set_size
+from bridgex.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from bridgex.analysis.selection import LanguageNeurons
+    from bridgex.schema import NeuronStatistics
+
+BridgeSet = Literal["contrast", "specific", "all"]
+
+POOL_FACTOR = 10
+"""Random sets are drawn from so many times as many of the most active neurons."""
+
+
+def bridge_neurons(
+    bridge_set: BridgeSet,
+    language: str,
+    pair: tuple[str, str],
+    neurons: LanguageNeurons,
+    statistics: Mapping[str, NeuronStatistics],
+) -> NDArray[np.bool_]:
+    """Choose the neurons with which a candidate enters the spectrum of a pair.
+
+    Parameters
+    ----------
+    bridge_set
+        ``contrast``: in every layer the top percent by how much the candidate's log-odds exceed
+        those of both languages of the pair, outside the neurons of either; the same number for
+        every candidate. ``specific``: the candidate's neurons without those of the pair's
+        languages, as published. ``all``: the candidate's neurons.
+    language
+        Code of the candidate.
+    pair
+        Codes of source and target.
+    neurons
+        The neurons of all languages.
+    statistics
+        The statistics they were chosen from.
+
+    Returns
+    -------
+    Membership on the flat neuron axis, bool (neuron,).
+    """
+    own = neurons.mask(language)
+    of_pair = neurons.mask(pair[0]) | neurons.mask(pair[1])
+    if bridge_set == "all":
+        return own
+    if bridge_set == "specific":
+        return own & ~of_pair
+    source, target = (log_odds(statistics[code]) for code in pair)
+    excess = log_odds(statistics[language]) - np.maximum(source, target)
+    mean = statistics[language].mean
+    mask = np.zeros_like(own)
+    for layer in range(neurons.layer_offsets.size - 1):
+        span = layer_slice(neurons.layer_offsets, layer)
+        free = np.flatnonzero(~of_pair[span]) + span.start
+        k = min(set_size(span.stop - span.start, neurons.top_percent), free.size)
+        mask[free[unpack(top_k(excess[free], k, mean[free]), free.size)]] = True
+    return mask
+
+
+def random_bridge_sets(
+    pair: tuple[str, str],
+    neurons: LanguageNeurons,
+    statistics: Mapping[str, NeuronStatistics],
+    *,
+    layers: Sequence[int],
+    sizes: Sequence[int],
+    count: int,
+    seed: int = 0,
+) -> list[NDArray[np.int64]]:
+    """Draw random sets that could have been a candidate's, from the most active neurons.
+
+    A candidate's score means little until it is seen beside that of sets of the same size in the
+    same layers that belong to no language. These come from the 10 times ``size`` neurons of a
+    layer with the largest activation probability, averaged over all languages given with the same
+    weight (of equal ones the lower index), outside the neurons of both languages of the pair; from
+    all that are outside where they are fewer.
+
+    Parameters
+    ----------
+    pair
+        Codes of source and target.
+    neurons
+        The neurons of all languages.
+    statistics
+        The statistics they were chosen from.
+    layers
+        Layer numbers.
+    sizes
+        Neurons in a set, for every layer of ``layers``.
+    count
+        Number of sets for every layer.
+    seed
+        The sets of a layer are a function of the seed and the layer's number; those of a smaller
+        ``count`` are the first of a larger one.
+
+    Returns
+    -------
+    For every layer of ``layers`` the sets as ascending indices within the layer, int64
+    (count, size).
+
+    Raises
+    ------
+    InvalidInputError
+        When fewer than ``size`` neurons of a layer are outside the pair's, or ``layers`` and
+        ``sizes`` differ in number.
+
+    Notes
+    -----
+    Cost: a partial sort of every layer, and ``count`` draws of ``size`` numbers.
+    """
+    if len(layers) != len(sizes):
+        raise InvalidInputError(
+            f"every layer needs one size: {len(layers)} layers and {len(sizes)} sizes came"
+        )
+    of_pair = neurons.mask(pair[0]) | neurons.mask(pair[1])
+    activity = np.mean([one.activation_probability for one in statistics.values()], axis=0)
+    drawn = []
+    for layer, size in zip(layers, sizes, strict=True):
+        span = layer_slice(neurons.layer_offsets, layer)
+        free = np.flatnonzero(~of_pair[span])
+        if size > free.size:
+            raise InvalidInputError(
+                f"sets of {size} neurons cannot be drawn in layer {layer}: {free.size} are outside "
+                "those of the pair"
+            )
+        pool = free[most_active(activity[span][free], size)]
+        drawn.append(_draws(np.random.default_rng([seed, layer]), pool, size, count))
+    return drawn
+
+
+def most_active(activity: NDArray[np.float64], size: int) -> NDArray[np.int64]:
+    """Return the pool that sets of this size are drawn from, as ascending indices."""
+    return unpack(top_k(activity, min(POOL_FACTOR * size, activity.size)), activity.size)
+
+
+def _draws(
+    rng: np.random.Generator, pool: NDArray[np.int64], size: int, count: int
+) -> NDArray[np.int64]:
+    sets = np.empty((count, size), dtype=np.int64)
+    for number in range(count):
+        sets[number] = np.sort(rng.choice(pool, size, replace=False))
+    return sets
