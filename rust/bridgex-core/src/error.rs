@@ -125,6 +125,14 @@ pub enum Error {
         /// What it was.
         value: String,
     },
+    /// An instruction set was forced that the processor lacks.
+    #[error("this processor lacks the instructions of {path:?}; the most it has is {best:?}")]
+    Processor {
+        /// Name of the path that was forced.
+        path: &'static str,
+        /// Name of the best that there is.
+        best: &'static str,
+    },
     /// The operating system gave no threads.
     #[error("{threads} threads could not be started: {message}")]
     ThreadPool {
@@ -163,6 +171,9 @@ impl Error {
             }
             Self::TooFewSamples { .. } => Some("Use more probes, or another estimator."),
             Self::NoBandwidth => Some("Use bandwidth \"neuron\", or give a number."),
+            Self::Processor { .. } => {
+                Some("Unset BRIDGEX_SIMD, and the best that the processor has is used.")
+            }
             _ => None,
         }
     }

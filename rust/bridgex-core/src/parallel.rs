@@ -13,7 +13,7 @@ use std::{
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::{Error, Result};
+use crate::{Error, Result, simd};
 
 /// The environment variable that gives the number of threads where a call does not.
 pub const VARIABLE: &str = "BRIDGEX_NUM_THREADS";
@@ -41,7 +41,7 @@ pub fn thread_count(threads: Option<usize>) -> Result<usize> {
 ///
 /// # Errors
 /// [`Error::Threads`] for a bad number of threads, [`Error::ThreadPool`] when they cannot be
-/// started.
+/// started, and the errors of [`simd::path`], which the operation's loops rely on.
 ///
 /// # Example
 /// ```
@@ -51,6 +51,7 @@ pub fn thread_count(threads: Option<usize>) -> Result<usize> {
 /// # Ok::<(), bridgex_core::Error>(())
 /// ```
 pub fn run<R: Send>(threads: Option<usize>, operation: impl FnOnce() -> R + Send) -> Result<R> {
+    simd::path()?;
     Ok(pool(thread_count(threads)?)?.install(operation))
 }
 

@@ -20,12 +20,13 @@ mod _native {
     /// Version, profile, SIMD path and number of threads of this build on this machine.
     #[pyfunction]
     fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
-        let threads = bridgex_core::parallel::thread_count(None)
-            .map_err(|error| crate::errors::translate(py, &error))?;
+        let translated = |error| crate::errors::translate(py, &error);
+        let threads = bridgex_core::parallel::thread_count(None).map_err(translated)?;
+        let path = bridgex_core::simd::path().map_err(translated)?;
         let info = PyDict::new(py);
         info.set_item("version", env!("CARGO_PKG_VERSION"))?;
         info.set_item("profile", if cfg!(debug_assertions) { "debug" } else { "release" })?;
-        info.set_item("simd", bridgex_core::simd::path())?;
+        info.set_item("simd", path.name())?;
         info.set_item("threads", threads)?;
         Ok(info)
     }
