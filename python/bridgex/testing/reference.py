@@ -182,7 +182,23 @@ def dependence_matrix(
     """
     published = bandwidth == "reference"
     x, y = (standardise(rows, published=published) for rows in (x, y))
-    x_widths, y_widths = bandwidths(x, y, bandwidth)
+    widths = bandwidths(x, y, bandwidth)
+    return standardised_matrix(x, y, widths, estimator=estimator, normalize=normalize)
+
+
+def standardised_matrix(
+    x: Matrix,
+    y: Matrix,
+    widths: tuple[Matrix, Matrix],
+    *,
+    estimator: Estimator,
+    normalize: Normalize,
+) -> Matrix:
+    """Return the dependence matrix of rows that are standardised and whose widths are known.
+
+    The estimator ``linear`` takes it that the rows have mean zero; no other notices a shift.
+    """
+    x_widths, y_widths = widths
     x_self = own_terms(x, x_widths, estimator, normalize)
     y_self = own_terms(y, y_widths, estimator, normalize)
     result = np.zeros((len(x), len(y)))
