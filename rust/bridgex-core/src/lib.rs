@@ -11,6 +11,7 @@ pub mod kernel;
 pub mod overlap;
 pub mod parallel;
 mod product;
+pub mod real;
 pub mod rows;
 pub mod simd;
 pub mod topk;

@@ -2,48 +2,11 @@
 //!
 //! This is the only file with unsafe code, because the interface of `gemm` takes raw pointers.
 
-use std::ops::{Add, AddAssign, Mul};
+use crate::real::Real;
 
 /// The inner dimension is summed in blocks of at most this many terms, whose sums are then added:
 /// a shorter chain of additions loses fewer digits.
 const BLOCK: usize = 320;
-
-/// A floating point number that products are made of.
-pub trait Real:
-    Copy + Default + Send + Sync + 'static + Add<Output = Self> + Mul<Output = Self> + AddAssign
-{
-    /// One.
-    const ONE: Self;
-    /// Round a double.
-    fn of(value: f64) -> Self;
-    /// Widen to a double.
-    fn wide(self) -> f64;
-}
-
-impl Real for f32 {
-    const ONE: Self = 1.0;
-    #[inline(always)]
-    #[allow(clippy::cast_possible_truncation)] // rounding is what is asked for
-    fn of(value: f64) -> Self {
-        value as Self
-    }
-    #[inline(always)]
-    fn wide(self) -> f64 {
-        f64::from(self)
-    }
-}
-
-impl Real for f64 {
-    const ONE: Self = 1.0;
-    #[inline(always)]
-    fn of(value: f64) -> Self {
-        value
-    }
-    #[inline(always)]
-    fn wide(self) -> f64 {
-        self
-    }
-}
 
 /// Add `one · otherᵀ` to `sums`, which is `rows of one × rows of other`, row after row.
 ///

@@ -17,7 +17,7 @@ use crate::{
         bandwidth::{median_difference, median_distance, published_width},
         standardise::Standardised,
     },
-    product::Real,
+    real::Real,
 };
 
 /// What is to be computed.

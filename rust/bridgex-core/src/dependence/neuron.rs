@@ -5,12 +5,8 @@ use super::{
     options::{Estimator, Normalize},
 };
 use crate::{
-    kernel::{
-        exact::Centring,
-        features::{Factor, Spectrum},
-        standardise::Standardised,
-    },
-    product::Real,
+    kernel::{eigen::Eigen, exact::Centring, features::Factor, standardise::Standardised},
+    real::Real,
     simd::{dot, sum},
 };
 
@@ -24,6 +20,13 @@ const SMALL_OWN: f64 = 1.0 / 16.0;
 
 /// Share of the tolerance that the columns left out of a factor may use.
 const RESIDUAL_SHARE: f64 = 0.01;
+
+/// Features are computed in single precision where the tolerance is at least this, and otherwise in
+/// double: their rounding is about a hundredth of it.
+const SINGLE_LIMIT: f64 = 1e-4;
+
+/// Further from the mean than this, in kernel widths, squares leave the range of single precision.
+const SINGLE_RANGE: f64 = 1e18;
 
 /// Share of the tolerance that one neuron's truncation may use; a pair has two of them.
 const TRUNCATION_SHARE: f64 = 0.45;
@@ -138,27 +141,39 @@ impl<T: Real> Neuron<T> {
             return Self::without(Part::Constant);
         }
         if plan.formula.estimator == Estimator::Linear {
-            let factor = Factor::linear(&row.values);
-            let spectrum = factor.spectrum();
-            return Self::from_factor(&factor, &spectrum, 1, plan);
+            let factor = Factor::<T>::linear(&row.values);
+            return Self::from_factor(&factor, &factor.spectrum(), 1, plan);
         }
         let Some(u) = scaled(&row.values, width) else {
             return Self::without(Part::LeftOut);
         };
         let limit = plan.tolerance / (plan.amplification * plan.amplification);
-        if limit > 0.0 {
-            let max_rank = max_rank(u.len());
-            let factor = Factor::gaussian(&u, RESIDUAL_SHARE * limit, (2 * max_rank).max(48));
-            let spectrum = factor.spectrum();
-            if let Some(rank) = truncation(&spectrum, factor.residual, TRUNCATION_SHARE * limit)
-                && rank <= max_rank
-            {
-                let neuron = Self::from_factor(&factor, &spectrum, rank, plan);
-                if neuron.amplification.powi(2) * SMALL_OWN <= 1.0 {
-                    return neuron;
-                }
-            }
+        if limit <= 0.0 {
+            return Self::by_kernel(u, plan);
         }
+        let far = u.iter().any(|value| value.abs() > SINGLE_RANGE);
+        let neuron = if limit < SINGLE_LIMIT || far {
+            Self::by_features::<f64>(&u, limit, plan)
+        } else {
+            Self::by_features::<T>(&u, limit, plan)
+        };
+        neuron.unwrap_or_else(|| Self::by_kernel(u, plan))
+    }
+
+    /// Through features that are computed in the precision `F`, where few suffice.
+    fn by_features<F: Real>(u: &[f64], limit: f64, plan: &Plan) -> Option<Self> {
+        let max_rank = max_rank(u.len());
+        let factor = Factor::<F>::gaussian(u, RESIDUAL_SHARE * limit, 2 * max_rank + 16);
+        let spectrum = factor.spectrum();
+        let rank = truncation(&spectrum, factor.residual, TRUNCATION_SHARE * limit)?;
+        if rank > max_rank {
+            return None;
+        }
+        let neuron = Self::from_factor(&factor, &spectrum, rank, plan);
+        (neuron.amplification.powi(2) * SMALL_OWN <= 1.0).then_some(neuron)
+    }
+
+    fn by_kernel(u: Vec<f64>, plan: &Plan) -> Self {
         let kernel = KernelForm::new(u, &plan.formula);
         let part = if kernel.is_some() { Part::Kernel } else { Part::LeftOut };
         Self { kernel, ..Self::without(part) }
@@ -178,16 +193,19 @@ impl<T: Real> Neuron<T> {
         }
     }
 
-    fn from_factor(factor: &Factor, spectrum: &Spectrum, rank: usize, plan: &Plan) -> Self {
+    fn from_factor<F: Real>(
+        factor: &Factor<F>,
+        spectrum: &Eigen,
+        rank: usize,
+        plan: &Plan,
+    ) -> Self {
         let norm = dot(&spectrum.values, &spectrum.values).sqrt();
         let residual = factor.residual / norm;
         let tail = &spectrum.values[rank..];
         let mut neuron = Self { rank, ..Self::without(Part::Features) };
         let scale = 1.0 / norm.sqrt();
-        for index in 0..rank {
-            let direction = factor.direction(spectrum, index);
-            neuron.features.extend(direction.iter().map(|&value| T::of(value * scale)));
-        }
+        let directions = factor.directions(spectrum, rank, scale);
+        neuron.features = directions.into_iter().map(|value| T::of(value.wide())).collect();
         neuron.accuracy = Accuracy {
             norm: dot(tail, tail).sqrt() / norm + residual,
             trace: sum(tail) / norm + residual,
@@ -200,13 +218,13 @@ impl<T: Real> Neuron<T> {
     }
 
     /// Fill in what depends on the estimator's vector.
-    fn add_vector(&mut self, factor: &Factor, norm: f64, formula: &Formula) {
-        let mut vector = match formula.estimator {
+    fn add_vector<F: Real>(&mut self, factor: &Factor<F>, norm: f64, formula: &Formula) {
+        let vector = match formula.estimator {
             Estimator::Unbiased => factor.diagonal(),
             Estimator::Reference => factor.row_sums(),
             Estimator::Biased | Estimator::Linear => Vec::new(),
         };
-        vector.iter_mut().for_each(|value| *value /= norm);
+        let vector: Vec<f64> = vector.into_iter().map(|value| value.wide() / norm).collect();
         let squared = dot(&vector, &vector);
         self.total = sum(&vector);
         let own = formula.own(squared, self.total).max(0.0);
@@ -228,9 +246,9 @@ impl<T: Real> Neuron<T> {
     }
 }
 
-/// More features than this cost more than the upper triangle of the kernel.
+/// Neurons that need more features than this take part through their kernels.
 fn max_rank(samples: usize) -> usize {
-    (samples / 2).isqrt()
+    (samples / 2).isqrt().max(samples / 16)
 }
 
 /// `x / σ`, or nothing where it cannot be represented.
@@ -241,7 +259,7 @@ pub(super) fn scaled(row: &[f64], width: f64) -> Option<Vec<f64>> {
 }
 
 /// The smallest rank at which what is cut off is at most `limit` of the whole.
-fn truncation(spectrum: &Spectrum, residual: f64, limit: f64) -> Option<usize> {
+fn truncation(spectrum: &Eigen, residual: f64, limit: f64) -> Option<usize> {
     let norm = dot(&spectrum.values, &spectrum.values).sqrt();
     if !norm.is_normal() || residual > limit * norm {
         return None;

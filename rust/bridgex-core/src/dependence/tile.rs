@@ -5,7 +5,8 @@ use super::{
     neuron::{KernelForm, Neuron, Part},
 };
 use crate::{
-    product::{Real, add_product},
+    product::add_product,
+    real::Real,
     simd::{dot, vectorised},
 };
 
@@ -76,12 +77,15 @@ impl<T: Real> FeatureTile<T> {
         let mut products = vec![T::default(); self.rank * rows * width];
         add_product(&self.features, &other.features, samples, &mut products);
         let mut scores = vec![0.0; rows * columns];
-        vectorised(|| {
-            for (line, product) in products.chunks_exact(width).enumerate() {
-                let start = (line % rows) * columns;
-                add_squares(product, &mut scores[start..start + columns]);
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                for (line, product) in products.chunks_exact(width).enumerate() {
+                    let start = (line % rows) * columns;
+                    add_squares(product, &mut scores[start..start + columns]);
+                }
+            },
+        );
         let mut vectors = vec![T::default(); if formula.has_vector() { rows * columns } else { 0 }];
         add_product(&self.vectors, &other.vectors, samples, &mut vectors);
         for (index, score) in scores.iter_mut().enumerate() {
@@ -158,17 +162,20 @@ impl<'a> KernelTile<'a> {
         let samples = self.forms[0].u.len();
         let entries: usize = rows.clone().map(|row| samples - row).sum();
         let mut slab = vec![0.0; entries * self.forms.len()];
-        vectorised(|| {
-            for (form, out) in self.forms.iter().zip(slab.chunks_exact_mut(entries)) {
-                let mut rest = out;
-                for row in rows.clone() {
-                    let (line, later) = rest.split_at_mut(samples - row);
-                    form.centring.row(&form.u, row, line);
-                    line[1..].iter_mut().for_each(|entry| *entry *= std::f64::consts::SQRT_2);
-                    rest = later;
+        vectorised(
+            #[inline(always)]
+            || {
+                for (form, out) in self.forms.iter().zip(slab.chunks_exact_mut(entries)) {
+                    let mut rest = out;
+                    for row in rows.clone() {
+                        let (line, later) = rest.split_at_mut(samples - row);
+                        form.centring.row(&form.u, row, line);
+                        line[1..].iter_mut().for_each(|entry| *entry *= std::f64::consts::SQRT_2);
+                        rest = later;
+                    }
                 }
-            }
-        });
+            },
+        );
         slab
     }
 }

@@ -183,7 +183,10 @@ impl Squares<'_> {
         self.sets.par_iter().flat_map(|rows| {
             (0..rows.len()).into_par_iter().map(|index| {
                 let (one, later) = (rows[index], &rows[index + 1..]);
-                vectorised(|| later.iter().map(|other| squared_distance(one, other)).collect())
+                vectorised(
+                    #[inline(always)]
+                    || later.iter().map(|other| squared_distance(one, other)).collect(),
+                )
             })
         })
     }

@@ -3,7 +3,10 @@
 //! Everything is computed from K - 1, which has the same centred kernel, and keeps its digits where
 //! the kernel is nearly flat.
 
-use crate::simd::{exp_m1_not_positive, sum, vectorised};
+use crate::{
+    real::exp_m1,
+    simd::{sum, vectorised},
+};
 
 /// What is needed to write down any entry of HKH: entry (a, b) is
 /// `K[a, b] - 1 - means[a] - means[b] + mean`.
@@ -19,16 +22,19 @@ impl Centring {
     /// Compute the means of the Gaussian kernel of `u = x / σ`, in O(S²) time and O(S) memory.
     pub fn new(u: &[f64]) -> Self {
         let size = u.len() as f64;
-        vectorised(|| {
-            let mut row = vec![0.0; u.len()];
-            let mut means = vec![0.0; u.len()];
-            for (mean, &centre) in means.iter_mut().zip(u) {
-                kernel_row(u, centre, &mut row);
-                *mean = sum(&row) / size;
-            }
-            let mean = sum(&means) / size;
-            Self { means, mean }
-        })
+        vectorised(
+            #[inline(always)]
+            || {
+                let mut row = vec![0.0; u.len()];
+                let mut means = vec![0.0; u.len()];
+                for (mean, &centre) in means.iter_mut().zip(u) {
+                    kernel_row(u, centre, &mut row);
+                    *mean = sum(&row) / size;
+                }
+                let mean = sum(&means) / size;
+                Self { means, mean }
+            },
+        )
     }
 
     /// Write entries (a, a), (a, a + 1), ... of HKH.
@@ -53,23 +59,26 @@ impl Centring {
 
     /// tr(HKH HKH).
     pub fn squared_norm(&self, u: &[f64]) -> f64 {
-        vectorised(|| {
-            let mut row = vec![0.0; u.len()];
-            let mut total = 0.0;
-            for a in 0..u.len() {
-                let row = &mut row[..u.len() - a];
-                self.row(u, a, row);
-                let diagonal = row[0] * row[0];
-                total += 2.0 * crate::simd::dot(row, row) - diagonal;
-            }
-            total
-        })
+        vectorised(
+            #[inline(always)]
+            || {
+                let mut row = vec![0.0; u.len()];
+                let mut total = 0.0;
+                for a in 0..u.len() {
+                    let row = &mut row[..u.len() - a];
+                    self.row(u, a, row);
+                    let diagonal = row[0] * row[0];
+                    total += 2.0 * crate::simd::dot(row, row) - diagonal;
+                }
+                total
+            },
+        )
     }
 }
 
 #[inline(always)]
 fn kernel_row(u: &[f64], centre: f64, out: &mut [f64]) {
     for (entry, &value) in out.iter_mut().zip(u) {
-        *entry = exp_m1_not_positive(-0.5 * (value - centre) * (value - centre));
+        *entry = exp_m1(-0.5 * (value - centre) * (value - centre));
     }
 }

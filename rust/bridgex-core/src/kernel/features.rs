@@ -1,7 +1,11 @@
 //! Few columns whose products are a centred kernel, up to a residual that is known.
 
-use super::eigen::eigen;
-use crate::simd::{dot, exp_not_positive, sum, vectorised};
+use super::eigen::{Eigen, eigen};
+use crate::{
+    product::add_product,
+    real::{Real, exp, exp_m1},
+    simd::vectorised,
+};
 
 /// Highest degree of the Taylor series; wider spreads use the Cholesky factor.
 const MAX_DEGREE: usize = 8;
@@ -9,191 +13,270 @@ const MAX_DEGREE: usize = 8;
 /// Largest |x| / σ at which the Taylor series is tried.
 const WIDE: f64 = 1.0;
 
+/// Lanes of a reduction: fixed, so that the order of additions is too.
+const LANES: usize = 16;
+
 /// A factor of a centred kernel: HKH = ΦΦᵀ + E with E positive semidefinite.
-pub(crate) struct Factor {
-    /// Columns of Φ, centred over the samples.
-    columns: Vec<Vec<f64>>,
+pub(crate) struct Factor<T> {
+    samples: usize,
+    /// Columns of Φ, centred over the samples, one after another.
+    columns: Vec<T>,
     /// Sums of the columns before they were centred.
     sums: Vec<f64>,
     /// Upper bound of tr E.
     pub residual: f64,
 }
 
-/// The directions of a factor, leading ones first.
-pub(crate) struct Spectrum {
-    /// Eigenvalues of ΦᵀΦ, descending.
-    pub values: Vec<f64>,
-    vectors: Vec<Vec<f64>>,
-}
-
-impl Factor {
+impl<T: Real> Factor<T> {
     /// Factor the Gaussian kernel of a row, `u = x / σ`, with at most `max_columns` columns, until
     /// tr E is at most `relative` times the largest eigenvalue.
     pub fn gaussian(u: &[f64], relative: f64, max_columns: usize) -> Self {
         let largest = u.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+        let u: Vec<T> = u.iter().map(|&value| T::of(value)).collect();
         if largest <= WIDE
-            && let (factor, true) = Self::taylor(u, relative, MAX_DEGREE)
+            && let (factor, true) = Self::taylor(&u, relative, MAX_DEGREE)
         {
             return factor;
         }
-        Self::cholesky(u, relative, max_columns)
+        Self::cholesky(&u, relative, max_columns)
     }
 
     /// The single column of the linear kernel.
     pub fn linear(row: &[f64]) -> Self {
-        Self { columns: vec![row.to_vec()], sums: vec![0.0], residual: 0.0 }
+        let columns = row.iter().map(|&value| T::of(value)).collect();
+        Self { samples: row.len(), columns, sums: vec![0.0], residual: 0.0 }
+    }
+
+    fn empty(samples: usize) -> Self {
+        Self { samples, columns: Vec::new(), sums: Vec::new(), residual: f64::INFINITY }
     }
 
     /// Columns `e^(-u²/2) u^k / √k!`; the residual of degree m is at most `u^(2m+2) / (m+1)!` on
     /// the diagonal. Also returns whether the residual is as small as asked for.
-    fn taylor(u: &[f64], relative: f64, max_degree: usize) -> (Self, bool) {
-        vectorised(|| {
-            let mut factor = Self { columns: Vec::new(), sums: Vec::new(), residual: 0.0 };
-            let half: Vec<f64> = u.iter().map(|&value| -0.5 * value * value).collect();
-            factor.push(half.iter().map(|&power| power.exp_m1()).collect());
-            factor.sums[0] += u.len() as f64;
-            let mut column: Vec<f64> = half.iter().map(|&power| exp_not_positive(power)).collect();
-            let mut rest: Vec<f64> = u.iter().map(|&value| value * value).collect();
-            let mut target = 0.0;
-            for degree in 1..=max_degree {
-                let root = (degree as f64).sqrt();
-                column.iter_mut().zip(u).for_each(|(entry, &value)| *entry *= value / root);
-                let squared_norm = factor.push(column.clone());
-                if degree == 1 {
-                    target = relative * squared_norm;
+    fn taylor(u: &[T], relative: f64, max_degree: usize) -> (Self, bool) {
+        vectorised(
+            #[inline(always)]
+            || {
+                let mut factor = Self::empty(u.len());
+                let half = T::of(-0.5);
+                factor.columns.extend(u.iter().map(|&value| exp_m1(half * value * value)));
+                let mut column: Vec<T> =
+                    factor.columns.iter().map(|&entry| entry + T::ONE).collect();
+                let mut rest: Vec<T> = u.iter().map(|&value| value * value).collect();
+                let target = relative * sum(&rest);
+                for degree in 1..=max_degree {
+                    let inverse_root = T::of((degree as f64).sqrt().recip());
+                    let entries = column.iter_mut().zip(u);
+                    entries.for_each(|(entry, &value)| *entry = *entry * (value * inverse_root));
+                    factor.columns.extend_from_slice(&column);
+                    let inverse = T::of(1.0 / (degree + 1) as f64);
+                    let entries = rest.iter_mut().zip(u);
+                    entries.for_each(|(entry, &value)| *entry = *entry * (value * value * inverse));
+                    factor.residual = sum(&rest);
+                    if factor.residual <= target {
+                        break;
+                    }
                 }
-                let next = (degree + 1) as f64;
-                rest.iter_mut().zip(u).for_each(|(entry, &value)| *entry *= value * value / next);
-                factor.residual = sum(&rest);
-                if factor.residual <= target {
-                    return (factor, true);
-                }
-            }
-            (factor, false)
-        })
+                factor.centre();
+                // The first column lacks a 1 everywhere, which centring does not notice but its sum does.
+                factor.sums[0] += u.len() as f64;
+                let reached = factor.residual <= target;
+                (factor, reached)
+            },
+        )
     }
 
     /// Pivoted Cholesky factorisation: the next column belongs to the sample that is worst
     /// represented so far.
-    fn cholesky(u: &[f64], relative: f64, max_columns: usize) -> Self {
-        vectorised(|| {
-            let rounding = 4.0 * f64::EPSILON * u.len() as f64;
-            let mut factor =
-                Self { columns: Vec::new(), sums: Vec::new(), residual: f64::INFINITY };
-            let mut plain: Vec<Vec<f64>> = Vec::new();
-            let mut diagonal = vec![1.0; u.len()];
-            let mut leading: f64 = 0.0;
-            while plain.len() < max_columns.min(u.len()) {
-                let pivot = largest(&diagonal);
-                if diagonal[pivot] <= 1e-14 {
-                    break;
+    fn cholesky(u: &[T], relative: f64, max_columns: usize) -> Self {
+        vectorised(
+            #[inline(always)]
+            || {
+                let rounding = 4.0 * T::EPSILON * u.len() as f64;
+                let mut factor = Self::empty(u.len());
+                let mut diagonal = vec![T::ONE; u.len()];
+                let mut leading: f64 = 0.0;
+                for _ in 0..max_columns.min(u.len()) {
+                    let pivot = largest(&diagonal);
+                    if diagonal[pivot].wide() <= 64.0 * T::EPSILON {
+                        break;
+                    }
+                    factor.add_column(u, pivot, &mut diagonal);
+                    diagonal[pivot] = T::default();
+                    leading = leading.max(variation(factor.last_column()));
+                    factor.residual = sum(&diagonal) + rounding;
+                    if factor.residual <= relative * leading {
+                        break;
+                    }
                 }
-                let column = next_column(u, &plain, pivot, diagonal[pivot].sqrt());
-                for (entry, value) in diagonal.iter_mut().zip(&column) {
-                    *entry = (*entry - value * value).max(0.0);
-                }
-                diagonal[pivot] = 0.0;
-                leading = leading.max(factor.push(column.clone()));
-                plain.push(column);
-                factor.residual = sum(&diagonal) + rounding;
-                if factor.residual <= relative * leading {
-                    break;
-                }
-            }
-            factor
-        })
+                factor.centre();
+                factor
+            },
+        )
     }
 
-    /// Centre a column and keep it; returns its squared norm.
+    /// The next column of a Cholesky factor, and what it leaves of the diagonal.
     #[inline(always)]
-    fn push(&mut self, mut column: Vec<f64>) -> f64 {
-        let total = sum(&column);
-        let mean = total / column.len() as f64;
-        column.iter_mut().for_each(|entry| *entry -= mean);
-        let squared_norm = dot(&column, &column);
-        self.columns.push(column);
-        self.sums.push(total);
-        squared_norm
+    fn add_column(&mut self, u: &[T], pivot: usize, diagonal: &mut [T]) {
+        let (centre, half) = (u[pivot], T::of(-0.5));
+        let inverse_root = T::of(diagonal[pivot].wide().sqrt().recip());
+        let before = self.columns.len();
+        let weights: Vec<T> =
+            self.columns.chunks_exact(self.samples).map(|column| -column[pivot]).collect();
+        self.columns.extend_from_slice(u);
+        let (columns, next) = self.columns.split_at_mut(before);
+        for entry in &mut *next {
+            let distance = *entry - centre;
+            *entry = exp(half * distance * distance);
+        }
+        add_weighted(columns, &weights, next);
+        for (entry, left) in next.iter_mut().zip(diagonal) {
+            *entry = *entry * inverse_root;
+            *left = (-*entry).fused(*entry, *left).larger(T::default());
+        }
     }
 
-    /// Diagonalise ΦᵀΦ.
-    pub fn spectrum(&self) -> Spectrum {
-        let size = self.columns.len();
-        let mut gram = vec![0.0; size * size];
-        vectorised(|| {
-            for i in 0..size {
-                for j in i..size {
-                    gram[i * size + j] = dot(&self.columns[i], &self.columns[j]);
-                    gram[j * size + i] = gram[i * size + j];
+    fn last_column(&self) -> &[T] {
+        &self.columns[self.columns.len() - self.samples..]
+    }
+
+    /// Centre every column.
+    #[inline(always)]
+    fn centre(&mut self) {
+        for column in self.columns.chunks_exact_mut(self.samples) {
+            let total = sum(column);
+            let mean = T::of(total / column.len() as f64);
+            column.iter_mut().for_each(|entry| *entry = *entry - mean);
+            self.sums.push(total);
+        }
+    }
+
+    /// Diagonalise ΦᵀΦ: row `i` of the vectors makes direction `i` out of the columns.
+    pub fn spectrum(&self) -> Eigen {
+        let size = self.columns.len() / self.samples;
+        let mut gram = vec![T::default(); size * size];
+        add_product(&self.columns, &self.columns, self.samples, &mut gram);
+        eigen(gram.into_iter().map(T::wide).collect(), size)
+    }
+
+    /// Φ rotated to the first `rank` directions of its spectrum, one after another.
+    pub fn directions(&self, spectrum: &Eigen, rank: usize, scale: f64) -> Vec<T> {
+        let size = self.columns.len() / self.samples;
+        let mut rotated = vec![T::default(); rank * self.samples];
+        vectorised(
+            #[inline(always)]
+            || {
+                let vectors = spectrum.vectors.chunks_exact(size);
+                for (direction, vector) in rotated.chunks_exact_mut(self.samples).zip(vectors) {
+                    let weights: Vec<T> =
+                        vector.iter().map(|&weight| T::of(weight * scale)).collect();
+                    add_weighted(&self.columns, &weights, direction);
                 }
-            }
-        });
-        let eigen = eigen(gram, size);
-        Spectrum { values: eigen.values, vectors: eigen.vectors }
-    }
-
-    /// Column `index` of Φ rotated to the directions of its spectrum.
-    pub fn direction(&self, spectrum: &Spectrum, index: usize) -> Vec<f64> {
-        self.combine(&spectrum.vectors[index])
+            },
+        );
+        rotated
     }
 
     /// H K 1: the centred row sums of the kernel.
-    pub fn row_sums(&self) -> Vec<f64> {
-        self.combine(&self.sums)
+    pub fn row_sums(&self) -> Vec<T> {
+        let mut result = vec![T::default(); self.samples];
+        let weights: Vec<T> = self.sums.iter().map(|&weight| T::of(weight)).collect();
+        vectorised(
+            #[inline(always)]
+            || add_weighted(&self.columns, &weights, &mut result),
+        );
+        result
     }
 
     /// The diagonal of ΦΦᵀ.
-    pub fn diagonal(&self) -> Vec<f64> {
-        vectorised(|| {
-            let mut diagonal = vec![0.0; self.columns[0].len()];
-            for column in &self.columns {
-                diagonal.iter_mut().zip(column).for_each(|(sum, value)| *sum += value * value);
-            }
-            diagonal
-        })
+    pub fn diagonal(&self) -> Vec<T> {
+        vectorised(
+            #[inline(always)]
+            || {
+                let mut diagonal = vec![T::default(); self.samples];
+                for column in self.columns.chunks_exact(self.samples) {
+                    let entries = diagonal.iter_mut().zip(column);
+                    entries.for_each(|(sum, &value)| *sum = value.fused(value, *sum));
+                }
+                diagonal
+            },
+        )
     }
+}
 
-    fn combine(&self, weights: &[f64]) -> Vec<f64> {
-        vectorised(|| {
-            let mut result = vec![0.0; self.columns[0].len()];
-            for (column, weight) in self.columns.iter().zip(weights) {
-                result.iter_mut().zip(column).for_each(|(sum, value)| *sum += weight * value);
-            }
-            result
-        })
+/// Add every column times its weight.
+#[inline(always)]
+fn add_weighted<T: Real>(columns: &[T], weights: &[T], result: &mut [T]) {
+    // So many sums stay in the registers of a processor with AVX2.
+    match size_of::<T>() {
+        4 => add_weighted_strips::<T, 64>(columns, weights, result),
+        _ => add_weighted_strips::<T, 32>(columns, weights, result),
     }
 }
 
 #[inline(always)]
-fn next_column(u: &[f64], columns: &[Vec<f64>], pivot: usize, root: f64) -> Vec<f64> {
-    let centre = u[pivot];
-    let mut next: Vec<f64> = u
-        .iter()
-        .map(|&value| exp_not_positive(-0.5 * (value - centre) * (value - centre)))
-        .collect();
-    for column in columns {
-        let weight = column[pivot];
-        next.iter_mut().zip(column).for_each(|(entry, value)| *entry -= weight * value);
-    }
-    next.iter_mut().for_each(|entry| *entry /= root);
-    next
-}
-
-#[inline(always)]
-fn largest(values: &[f64]) -> usize {
-    let mut best = 0;
-    for (index, value) in values.iter().enumerate() {
-        if *value > values[best] {
-            best = index;
+fn add_weighted_strips<T: Real, const STRIP: usize>(
+    columns: &[T],
+    weights: &[T],
+    result: &mut [T],
+) {
+    let samples = result.len();
+    let (strips, rest) = result.as_chunks_mut::<STRIP>();
+    for (index, strip) in strips.iter_mut().enumerate() {
+        let mut sums = *strip;
+        for (column, &weight) in columns.chunks_exact(samples).zip(weights) {
+            let part = &column[index * STRIP..][..STRIP];
+            sums.iter_mut().zip(part).for_each(|(sum, value)| *sum = value.fused(weight, *sum));
         }
+        *strip = sums;
     }
-    best
+    let start = samples - rest.len();
+    for (column, &weight) in columns.chunks_exact(samples).zip(weights) {
+        let part = rest.iter_mut().zip(&column[start..]);
+        part.for_each(|(sum, value)| *sum = value.fused(weight, *sum));
+    }
+}
+
+#[inline(always)]
+fn sum<T: Real>(values: &[T]) -> f64 {
+    reduce(values, |sum, value| sum + value)
+}
+
+/// Sum of the squared distances from the mean.
+#[inline(always)]
+fn variation<T: Real>(values: &[T]) -> f64 {
+    let total = sum(values);
+    reduce(values, |sum, value| value.fused(value, sum)) - total * total / values.len() as f64
+}
+
+#[inline(always)]
+fn reduce<T: Real>(values: &[T], add: impl Fn(T, T) -> T) -> f64 {
+    let mut sums = [T::default(); LANES];
+    let (lanes, rest) = values.as_chunks::<LANES>();
+    for lane in lanes {
+        sums.iter_mut().zip(lane).for_each(|(sum, &value)| *sum = add(*sum, value));
+    }
+    sums.iter_mut().zip(rest).for_each(|(sum, &value)| *sum = add(*sum, value));
+    sums.into_iter().map(T::wide).sum()
+}
+
+/// Position of the first largest value, of values that are not negative.
+#[inline(always)]
+fn largest<T: Real>(values: &[T]) -> usize {
+    let mut best = [T::default(); LANES];
+    let (lanes, rest) = values.as_chunks::<LANES>();
+    for lane in lanes {
+        best.iter_mut().zip(lane).for_each(|(best, &value)| *best = best.larger(value));
+    }
+    let most = best.into_iter().chain(rest.iter().copied()).fold(T::default(), T::larger);
+    values.iter().position(|&value| value >= most).unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::kernel::{bandwidth::published_width, standardise::standardise};
+    use crate::simd::dot;
 
     const SAMPLES: u8 = 16;
 
@@ -207,11 +290,13 @@ mod tests {
         ]
     }
 
+    fn columns(factor: &Factor<f64>) -> impl Iterator<Item = &[f64]> {
+        factor.columns.chunks_exact(factor.samples)
+    }
+
     /// s of two factors.
-    fn trace(one: &Factor, other: &Factor) -> f64 {
-        let squares =
-            one.columns.iter().flat_map(|a| other.columns.iter().map(|b| dot(a, b).powi(2)));
-        squares.sum()
+    fn trace(one: &Factor<f64>, other: &Factor<f64>) -> f64 {
+        columns(one).flat_map(|a| columns(other).map(|b| dot(a, b).powi(2))).sum()
     }
 
     #[test]
@@ -250,7 +335,7 @@ mod tests {
         let u: Vec<f64> = (0..60_u32).map(|a| f64::from(a * a % 61) / 15.0).collect();
         for relative in [1e-1, 1e-3, 1e-6, 1e-9] {
             for factor in [Factor::cholesky(&u, relative, 60), Factor::taylor(&u[..4], 0.0, 3).0] {
-                let samples = factor.columns[0].len();
+                let samples = factor.samples;
                 let kernel_row = |a: usize| -> Vec<f64> {
                     (0..samples).map(|b| (-0.5 * (u[a] - u[b]).powi(2)).exp()).collect()
                 };
@@ -267,10 +352,11 @@ mod tests {
     #[test]
     fn rotated_columns_have_the_same_products() {
         let u: Vec<f64> = (0..40_u32).map(|a| f64::from(a * a % 41) / 10.0).collect();
-        let factor = Factor::cholesky(&u, 1e-8, 40);
+        let factor = Factor::<f64>::cholesky(&u, 1e-8, 40);
         let spectrum = factor.spectrum();
-        let directions: Vec<Vec<f64>> =
-            (0..spectrum.values.len()).map(|index| factor.direction(&spectrum, index)).collect();
+        let size = spectrum.values.len();
+        let directions = factor.directions(&spectrum, size, 1.0);
+        let directions: Vec<&[f64]> = directions.chunks_exact(u.len()).collect();
         for (i, one) in directions.iter().enumerate() {
             for (j, other) in directions.iter().enumerate() {
                 let expected = if i == j { spectrum.values[i] } else { 0.0 };

@@ -27,15 +27,18 @@ pub fn standardise(mut row: Vec<f64>, epsilon: f64) -> Standardised {
         row.fill(0.0);
         return Standardised { values: row, constant: true };
     }
-    vectorised(|| {
-        let unit = unit(&row);
-        row.iter_mut().for_each(|value| *value /= unit);
-        let mean = sum(&row) / row.len() as f64;
-        row.iter_mut().for_each(|value| *value -= mean);
-        let deviation = (dot(&row, &row) / (row.len() - 1) as f64).sqrt();
-        let divisor = deviation + epsilon / unit;
-        row.iter_mut().for_each(|value| *value /= divisor);
-    });
+    vectorised(
+        #[inline(always)]
+        || {
+            let unit = unit(&row);
+            row.iter_mut().for_each(|value| *value /= unit);
+            let mean = sum(&row) / row.len() as f64;
+            row.iter_mut().for_each(|value| *value -= mean);
+            let deviation = (dot(&row, &row) / (row.len() - 1) as f64).sqrt();
+            let divisor = deviation + epsilon / unit;
+            row.iter_mut().for_each(|value| *value /= divisor);
+        },
+    );
     Standardised { values: row, constant: false }
 }
 
