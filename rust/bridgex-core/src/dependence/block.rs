@@ -14,7 +14,8 @@ use super::{
 use crate::{
     Error, Result,
     kernel::{
-        bandwidth::{median_difference, median_distance, published_width},
+        difference::median_difference,
+        distance::{median_distance, published_width},
         standardise::Standardised,
     },
     real::Real,
@@ -54,25 +55,26 @@ pub(super) struct Outcome {
 impl Request<'_> {
     /// Compute, or return nothing where no kernel width is defined.
     pub fn run(&self) -> Result<Option<Outcome>> {
-        let Some([x_widths, y_widths]) = self.widths() else {
-            return Ok(None);
-        };
         match self.options.precision {
-            Precision::F32 => self.compute::<f32>(x_widths, y_widths),
-            Precision::F64 => self.compute::<f64>(x_widths, y_widths),
+            Precision::F32 => self.run_in::<f32>(),
+            Precision::F64 => self.run_in::<f64>(),
         }
-        .map(Some)
     }
 
-    fn widths(&self) -> Option<[Vec<f64>; 2]> {
+    fn run_in<T: Real>(&self) -> Result<Option<Outcome>> {
+        let widths = self.widths::<T>();
+        widths.map(|[x, y]| self.compute::<T>(x, y)).transpose()
+    }
+
+    fn widths<T: Real>(&self) -> Option<[Vec<f64>; 2]> {
         let values = |rows: &[&'_ Standardised]| -> Vec<f64> {
             rows.par_iter().map(|row| median_difference(&row.values).unwrap_or(f64::NAN)).collect()
         };
         let slices = |rows| slices(rows);
         let width = match self.options.bandwidth {
             Bandwidth::Neuron => return Some([values(self.x), values(self.y)]),
-            Bandwidth::Layer => median_distance(&[slices(self.x), slices(self.y)].concat())?,
-            Bandwidth::Reference => published_width(&slices(self.x), &slices(self.y)),
+            Bandwidth::Layer => median_distance::<T>(&[slices(self.x), slices(self.y)].concat())?,
+            Bandwidth::Reference => published_width::<T>(&slices(self.x), &slices(self.y)),
             Bandwidth::Fixed(width) => width,
         };
         Some([vec![width; self.x.len()], vec![width; self.y.len()]])

@@ -275,7 +275,7 @@ fn largest<T: Real>(values: &[T]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::{bandwidth::published_width, standardise::standardise};
+    use crate::kernel::{distance::published_width, standardise::standardise};
     use crate::simd::dot;
 
     const SAMPLES: u8 = 16;
@@ -306,7 +306,7 @@ mod tests {
             serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let [x, y] = rows();
         let [xs, ys] = [&x, &y].map(|rows| rows.iter().map(Vec::as_slice).collect::<Vec<_>>());
-        let width = published_width(&xs, &ys);
+        let width = published_width::<f64>(&xs, &ys);
         let scaled = |row: &Vec<f64>| row.iter().map(|value| value / width).collect::<Vec<_>>();
         let by_degree = golden["taylor_error"]["by_degree"].as_object().unwrap();
         assert_eq!(by_degree.len(), 4);
