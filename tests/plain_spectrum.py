@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bridgex.analysis import bridge_neurons, select_neurons
+from bridgex.analysis import Selection, bridge_neurons, select_neurons
 from bridgex.store import Store
 from bridgex.testing import reference
 
@@ -32,7 +32,7 @@ def plain_spectrum(
     offsets = snapshot.provenance.layer_offsets
     span = slice(offsets[layer], offsets[layer + 1])
     statistics = {code: snapshot.statistics(code) for code in snapshot.languages}
-    neurons = select_neurons(statistics, offsets, top_percent=top_percent)
+    neurons = select_neurons(statistics, offsets, Selection(top_percent=top_percent))
     rows = snapshot.probes(pair).layer(layer)
     shared = rows[(neurons.mask(pair.source) & neurons.mask(pair.target))[span]]
     masks = {

@@ -35,9 +35,9 @@ def some_statistics(
     tokens = draw(st.integers(1, 6))
     languages = draw(st.sampled_from([("aa", "bb", "cc"), ("aa", "bb", "cc", "dd")]))
     size = sum(widths)
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     found = {}
     for language in languages:
-        counts = draw(st.lists(st.integers(0, tokens), min_size=size, max_size=size))
-        sums = draw(st.lists(st.sampled_from([0.0, 1.0, 2.0]), min_size=size, max_size=size))
-        found[language] = statistics_of(counts, sums, tokens)
+        counts = rng.integers(0, tokens + 1, size).tolist()
+        found[language] = statistics_of(counts, rng.integers(0, 3, size).tolist(), tokens)
     return found, offsets

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridgex.analysis import overlap, rank_bridges, spectrum
-from bridgex.analysis.selection import set_size
-from bridgex.analysis.spectra import SpectrumOptions, language_neurons
+from bridgex.analysis.spectra import language_neurons
+from bridgex.analysis.spectrum_options import SpectrumOptions
 from bridgex.engines.generator import ModelGenerator
 from bridgex.engines.local import ingest_corpus, ingest_probes
 from bridgex.errors import InvalidInputError
@@ -77,13 +77,7 @@ class Request:
 
     def check(self, provenance: Provenance) -> None:
         """Refuse what this model cannot answer, before anything is captured."""
-        sizes = (
-            provenance.layer_sizes
-            if self.options.scope == "layer"
-            else [sum(provenance.layer_sizes)]
-        )
-        for size in sizes:
-            set_size(size, self.options.top_percent)
+        self.options.check_sizes(provenance.layer_sizes)
 
 
 @dataclass(frozen=True)
@@ -171,7 +165,7 @@ def _ingest_probes(
 
 
 def _shared(snapshot: Snapshot, request: Request) -> SharedNeurons:
-    everything, _ = language_neurons(snapshot, request.options)
+    everything, _ = language_neurons(snapshot, request.options.selection)
     neurons = everything.only(tuple(request.texts))
     return SharedNeurons(neurons, overlap(neurons))
 

@@ -15,7 +15,7 @@ import pytest
 from tests.plain_spectrum import plain_spectrum
 
 from bridgex.analysis import select_neurons
-from bridgex.analysis.selection import layer_slice
+from bridgex.analysis.rules import layer_slice
 from bridgex.schema import Pair
 from bridgex.store import Store
 
@@ -61,12 +61,21 @@ def test_neurons_that_two_languages_share(bridgex: Callable[..., Any], store: Pa
     assert f"{len(answer['rows']) - 3} more" in table.out
 
 
-@pytest.mark.parametrize("estimator", ["unbiased", "biased", "linear", "reference"])
-@pytest.mark.parametrize("bandwidth", ["neuron", "layer", "reference", "1.5"])
+BANDWIDTHS = ("neuron", "layer", "reference", "1.5")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "bandwidth"),
+    [
+        *((name, width) for name in ("unbiased", "biased", "reference") for width in BANDWIDTHS),
+        ("linear", None),
+    ],
+)
 def test_spectrum_is_what_the_definition_says(
-    bridgex: Callable[..., Any], store: Path, estimator: reference.Estimator, bandwidth: str
+    bridgex: Callable[..., Any], store: Path, estimator: reference.Estimator, bandwidth: str | None
 ) -> None:
-    options = ("--top-percent", "20", "--estimator", estimator, "--bandwidth", bandwidth)
+    width = () if bandwidth is None else ("--bandwidth", bandwidth)
+    options = ("--top-percent", "20", "--estimator", estimator, *width)
     done = bridgex("query", "spectrum", store, *PAIR, *options, "--format", "json", "--layers", 1)
     assert done.code == 0, done.err
     rows = {row["bridge"]: row for row in json.loads(done.out)["rows"]}
@@ -77,7 +86,7 @@ def test_spectrum_is_what_the_definition_says(
         layer=1,
         top_percent=20,
         estimator=estimator,
-        bandwidth=bandwidth,
+        bandwidth=bandwidth or "neuron",
     )
     for bridge, score in expected.items():
         found = rows[bridge]
@@ -117,13 +126,17 @@ def test_preset_paper_follows_the_published_scripts(
     bridgex: Callable[..., Any], store: Path
 ) -> None:
     options = ("--preset", "paper", "--top-percent", "20", "--format", "json")
-    chosen = json.loads(bridgex("query", "spectrum", store, *PAIR, *options).out)["options"]
-    assert chosen == {
+    answer = json.loads(bridgex("query", "spectrum", store, *PAIR, *options).out)
+    rule = {name: answer["selection"][name] for name in ("select", "scope", "top_percent", "ties")}
+    assert rule == {
         "select": "probability",
         "scope": "model",
         "top_percent": 20.0,
         "ties": "include",
+    }
+    assert answer["options"] == {
         "bridge_set": "specific",
+        "bridge_percent": None,
         "estimator": "reference",
         "normalize": "none",
         "bandwidth": "reference",
@@ -133,6 +146,7 @@ def test_preset_paper_follows_the_published_scripts(
 
 QUERIES = {
     "overlap": ("query", "overlap"),
+    "combinations": ("query", "combinations"),
     "neurons": ("query", "neurons", "--languages", "id,tl"),
     "spectrum": ("query", "spectrum", *PAIR),
     "bridges": ("query", "bridges", *PAIR),

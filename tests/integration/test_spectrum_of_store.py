@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridgex.analysis import SpectrumOptions, rank_bridges, spectrum
+from bridgex.analysis import Selection, SpectrumOptions, rank_bridges, spectrum
 from bridgex.corpora import split_parts, split_words
 from bridgex.errors import InvalidInputError
 from bridgex.schema import Pair, WordPair
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PAIR = Pair("id", "tl")
 LAYER_SIZES = (60, 50, 70)
-OPTIONS = SpectrumOptions(top_percent=40)
+OPTIONS = SpectrumOptions(Selection(top_percent=40))
 
 
 def make(path: Path, words: int, *policies: GoldFilter) -> Store:

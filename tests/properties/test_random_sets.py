@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.statistics_strategy import Given, some_statistics, statistics_of
 
-from bridgex.analysis import LanguageNeurons, random_bridge_sets, select_neurons
+from bridgex.analysis import LanguageNeurons, Selection, random_bridge_sets, select_neurons
 from bridgex.errors import InvalidInputError
 
 PAIR = ("aa", "bb")
@@ -28,7 +28,7 @@ def two_languages() -> Given:
 
 
 def chosen_from(given_: Given) -> LanguageNeurons:
-    return select_neurons(*given_, top_percent=10)
+    return select_neurons(*given_, Selection(top_percent=10))
 
 
 @given(some_statistics(), st.integers(0, 5), st.integers(0, 2**40))
@@ -76,7 +76,7 @@ def test_a_set_depends_on_the_seed_and_the_layer_alone(given_: Given, seed: int)
 
 def test_every_neuron_of_the_pool_is_as_likely() -> None:
     statistics, offsets = two_languages()
-    neurons = select_neurons(statistics, offsets, top_percent=1)
+    neurons = select_neurons(statistics, offsets, Selection(top_percent=1))
     [found] = random_bridge_sets(
         PAIR, neurons, statistics, layers=[0], sizes=[5], count=4000, seed=1
     )
@@ -93,7 +93,7 @@ def test_every_neuron_of_the_pool_is_as_likely() -> None:
 
 def test_sets_that_cannot_be_drawn_are_refused() -> None:
     statistics, offsets = two_languages()
-    neurons = select_neurons(statistics, offsets, top_percent=1)
+    neurons = select_neurons(statistics, offsets, Selection(top_percent=1))
     with pytest.raises(InvalidInputError, match="sets of 500 neurons cannot be drawn in layer 0"):
         random_bridge_sets(PAIR, neurons, statistics, layers=[0], sizes=[500], count=1)
     with pytest.raises(InvalidInputError, match="1 layers and 2 sizes"):

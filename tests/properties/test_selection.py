@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.statistics_strategy import Given, some_statistics, statistics_of
 
-from bridgex.analysis import LanguageNeurons, bridge_neurons, overlap, select_neurons
-from bridgex.analysis.selection import set_size
+from bridgex.analysis import LanguageNeurons, Selection, bridge_neurons, select_neurons
+from bridgex.analysis.rules import set_size
 from bridgex.errors import InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def test_probability_by_layer(
     percent: float,
 ) -> None:
     statistics, offsets = given_
-    chosen = select_neurons(statistics, offsets, top_percent=percent)
+    chosen = select_neurons(statistics, offsets, Selection(top_percent=percent))
     for language, one in statistics.items():
         expected: set[int] = set()
         for low, high in pairwise(offsets):
@@ -54,7 +54,9 @@ def test_contrast_over_the_model(
     given_: Given,
 ) -> None:
     statistics, offsets = given_
-    chosen = select_neurons(statistics, offsets, select="contrast", scope="model", top_percent=10)
+    chosen = select_neurons(
+        statistics, offsets, Selection("contrast", scope="model", top_percent=10)
+    )
     size = int(offsets[-1])
     for language, one in statistics.items():
         values = [
@@ -75,7 +77,9 @@ def test_ties_can_be_included_as_published(
     given_: Given,
 ) -> None:
     statistics, offsets = given_
-    chosen = select_neurons(statistics, offsets, scope="model", top_percent=10, ties="include")
+    chosen = select_neurons(
+        statistics, offsets, Selection(scope="model", top_percent=10, ties="include")
+    )
     k = round(int(offsets[-1]) / 10)
     for language, one in statistics.items():
         threshold = sorted(one.positive_count, reverse=True)[k - 1]
@@ -88,7 +92,7 @@ def test_bridge_sets(
     given_: Given,
 ) -> None:
     statistics, offsets = given_
-    chosen = select_neurons(statistics, offsets, top_percent=10)
+    chosen = select_neurons(statistics, offsets, Selection(top_percent=10))
     pair = ("aa", "bb")
     taken = members(chosen.mask("aa")) | members(chosen.mask("bb"))
     own = members(chosen.mask("cc"))
@@ -111,37 +115,21 @@ def test_bridge_sets(
     )
 
 
-@given(some_statistics())
-def test_overlap_counts_are_set_intersections(
-    given_: Given,
-) -> None:
-    statistics, offsets = given_
-    chosen = select_neurons(statistics, offsets, top_percent=25)
-    found = overlap(chosen)
-    for i, first in enumerate(found.languages):
-        for j, second in enumerate(found.languages):
-            a, b = members(chosen.mask(first)), members(chosen.mask(second))
-            assert found.counts[i, j] == len(a & b)
-            assert found.jaccard[i, j] == pytest.approx(len(a & b) / len(a | b))
-            for layer, (low, high) in enumerate(pairwise(offsets)):
-                assert found.layer_counts[layer, i, j] == len(a & b & set(range(low, high)))
-
-
 def test_saturated_sets_are_called_uninformative() -> None:
     always = statistics_of([10, 10, 10, 1, 2, 3, 0, 0, 0, 0], [1.0] * 10, 10)
     other = statistics_of([10, 10, 10, 3, 2, 1, 0, 0, 0, 0], [1.0] * 10, 10)
     offsets = np.array([0, 10])
-    few = select_neurons({"aa": always, "bb": other}, offsets, top_percent=30)
-    assert few.uninformative
-    assert few.saturation.tolist() == [1.0, 1.0]
-    many = select_neurons({"aa": always, "bb": other}, offsets, top_percent=60)
-    assert many.saturation.tolist() == [0.5, 0.5]
-    assert not many.uninformative
+    few = select_neurons({"aa": always, "bb": other}, offsets, Selection(top_percent=30))
+    assert few.report.uninformative
+    assert few.report.saturation.tolist() == [1.0, 1.0]
+    many = select_neurons({"aa": always, "bb": other}, offsets, Selection(top_percent=60))
+    assert many.report.saturation.tolist() == [0.5, 0.5]
+    assert not many.report.uninformative
 
 
 def small() -> tuple[LanguageNeurons, dict[str, NeuronStatistics]]:
     statistics = {"aa": statistics_of([1, 2, 3, 4], [0.0] * 4, 4)}
-    return select_neurons(statistics, np.array([0, 4]), top_percent=25), statistics
+    return select_neurons(statistics, np.array([0, 4]), Selection(top_percent=25)), statistics
 
 
 def test_an_unknown_language_is_named_with_those_there() -> None:
@@ -155,12 +143,12 @@ def test_an_unknown_language_is_named_with_those_there() -> None:
 )
 def test_sets_that_make_no_sense_are_refused(percent: float, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        select_neurons(small()[1], np.array([0, 4]), top_percent=percent)
+        select_neurons(small()[1], np.array([0, 4]), Selection(top_percent=percent))
 
 
 def test_contrast_of_one_language_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="two languages"):
-        select_neurons(small()[1], np.array([0, 4]), select="contrast", top_percent=25)
+        select_neurons(small()[1], np.array([0, 4]), Selection("contrast", top_percent=25))
 
 
 def test_no_statistics_are_refused() -> None:

@@ -14,14 +14,18 @@ from bridgex.analysis.arrays import (
 from bridgex.analysis.bridge_sets import bridge_neurons, random_bridge_sets
 from bridgex.analysis.overlaps import Overlap, overlap
 from bridgex.analysis.ranking import Ranking, rank_bridges
-from bridgex.analysis.selection import LanguageNeurons, select_neurons
-from bridgex.analysis.spectra import Spectrum, SpectrumOptions, middle_layers, spectrum
+from bridgex.analysis.rules import Selection
+from bridgex.analysis.selection import LanguageNeurons, SetReport, select_neurons
+from bridgex.analysis.spectra import Spectrum, middle_layers, spectrum
+from bridgex.analysis.spectrum_options import SpectrumOptions
 
 __all__ = [
     "Dependence",
     "LanguageNeurons",
     "Overlap",
     "Ranking",
+    "Selection",
+    "SetReport",
     "Spectrum",
     "SpectrumOptions",
     "bridge_neurons",

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bridgex.analysis.arrays import top_k, unpack
-from bridgex.analysis.selection import layer_slice, log_odds, set_size
+from bridgex.analysis.evidence import log_odds, most_active
+from bridgex.analysis.rules import DEFAULT_PERCENT, layer_slice, set_size
 from bridgex.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
 BridgeSet = Literal["contrast", "specific", "all"]
 
-POOL_FACTOR = 10
-"""Random sets are drawn from so many times as many of the most active neurons."""
-
 
 def bridge_neurons(
     bridge_set: BridgeSet,
@@ -30,13 +28,15 @@ def bridge_neurons(
     pair: tuple[str, str],
     neurons: LanguageNeurons,
     statistics: Mapping[str, NeuronStatistics],
+    *,
+    percent: float | None = None,
 ) -> NDArray[np.bool_]:
     """Choose the neurons with which a candidate enters the spectrum of a pair.
 
     Parameters
     ----------
     bridge_set
-        ``contrast``: in every layer the top percent by how much the candidate's log-odds exceed
+        ``contrast``: in every layer so many ``percent`` by how much the candidate's log-odds exceed
         those of both languages of the pair, outside the neurons of either; the same number for
         every candidate. ``specific``: the candidate's neurons without those of the pair's
         languages, as published. ``all``: the candidate's neurons.
@@ -48,6 +48,9 @@ def bridge_neurons(
         The neurons of all languages.
     statistics
         The statistics they were chosen from.
+    percent
+        Of ``contrast``: the size of the set in percent of a layer; by default the top percent of
+        the languages' neurons, or 1 where their rule has none.
 
     Returns
     -------
@@ -59,6 +62,7 @@ def bridge_neurons(
         return own
     if bridge_set == "specific":
         return own & ~of_pair
+    percent = percent or neurons.selection.top_percent or DEFAULT_PERCENT
     source, target = (log_odds(statistics[code]) for code in pair)
     excess = log_odds(statistics[language]) - np.maximum(source, target)
     mean = statistics[language].mean
@@ -66,7 +70,7 @@ def bridge_neurons(
     for layer in range(neurons.layer_offsets.size - 1):
         span = layer_slice(neurons.layer_offsets, layer)
         free = np.flatnonzero(~of_pair[span]) + span.start
-        k = min(set_size(span.stop - span.start, neurons.top_percent), free.size)
+        k = min(set_size(span.stop - span.start, percent), free.size)
         mask[free[unpack(top_k(excess[free], k, mean[free]), free.size)]] = True
     return mask
 
@@ -140,11 +144,6 @@ def random_bridge_sets(
         pool = free[most_active(activity[span][free], size)]
         drawn.append(_draws(np.random.default_rng([seed, layer]), pool, size, count))
     return drawn
-
-
-def most_active(activity: NDArray[np.float64], size: int) -> NDArray[np.int64]:
-    """Return the pool that sets of this size are drawn from, as ascending indices."""
-    return unpack(top_k(activity, min(POOL_FACTOR * size, activity.size)), activity.size)
 
 
 def _draws(

@@ -35,20 +35,84 @@ class Overlap:
 
     @property
     def jaccard(self) -> NDArray[np.float64]:
-        """Intersection over union, float64 (language, language); NaN for two empty sets."""
+        """Intersection over union: see ``jaccard``."""
         return jaccard(self.counts)
+
+    @property
+    def overlap_coefficient(self) -> NDArray[np.float64]:
+        """Intersection over the smaller set: see ``overlap_coefficient``."""
+        return overlap_coefficient(self.counts)
+
+    @property
+    def containment(self) -> NDArray[np.float64]:
+        """Share of the row's set that is in the column's: see ``containment``."""
+        return containment(self.counts)
+
+
+@dataclass(frozen=True)
+class Combination:
+    """Neurons that all of some languages have, and no other language.
+
+    Attributes
+    ----------
+    languages
+        Language codes.
+    count
+        How many neurons.
+    """
+
+    languages: tuple[str, ...]
+    count: int
 
 
 def jaccard(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return intersection over union from intersections, (language, language) both.
+    """Return intersection over union, |A ∩ B| / |A ∪ B|, float64 (..., language, language).
 
-    The diagonal holds the sizes of the sets. NaN for two empty sets.
+    Parameters
+    ----------
+    counts
+        Sizes of the intersections, (..., language, language); sizes of the sets on the diagonal.
+
+    Returns
+    -------
+    Symmetric; NaN for two empty sets.
     """
-    sizes = np.diagonal(counts)
-    union = sizes[:, None] + sizes[None, :] - counts
-    nothing = np.full(union.shape, np.nan)
-    result: NDArray[np.float64] = np.divide(counts, union, out=nothing, where=union > 0)
-    return result
+    first, second = _sizes(counts)
+    return _ratio(counts, first + second - counts)
+
+
+def overlap_coefficient(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return |A ∩ B| / min(|A|, |B|), float64 (..., language, language).
+
+    Parameters
+    ----------
+    counts
+        Sizes of the intersections, (..., language, language); sizes of the sets on the diagonal.
+
+    Returns
+    -------
+    Symmetric; 1 where one set contains the other, NaN where either is empty.
+
+    References
+    ----------
+    Szymkiewicz 1934; Simpson 1943.
+    """
+    return _ratio(counts, np.minimum(*_sizes(counts)))
+
+
+def containment(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return |A ∩ B| / |A|, float64 (..., A, B): the share of the row's set in the column's.
+
+    Parameters
+    ----------
+    counts
+        Sizes of the intersections, (..., language, language); sizes of the sets on the diagonal.
+
+    Returns
+    -------
+    Not symmetric; NaN where the row's set is empty.
+    """
+    return _ratio(counts, _sizes(counts)[0])
 
 
 def overlap(neurons: LanguageNeurons) -> Overlap:
@@ -74,3 +138,49 @@ def overlap(neurons: LanguageNeurons) -> Overlap:
         counts=layer_counts.sum(axis=0),
         layer_counts=layer_counts,
     )
+
+
+def language_combinations(neurons: LanguageNeurons) -> list[Combination]:
+    """Count the neurons of every combination of languages that has any, the most first.
+
+    Every neuron of any language is in exactly one: that of all languages that have it. These are
+    the bars of an UpSet plot. Of equal counts fewer languages come first, then the languages'
+    order.
+
+    Parameters
+    ----------
+    neurons
+        The languages' neurons.
+
+    Notes
+    -----
+    One sort of the neurons that any language has; a bit of memory for each and language.
+
+    References
+    ----------
+    Lex et al. 2014, "UpSet: Visualization of intersecting sets".
+    """
+    used = neurons.masks[:, neurons.masks.any(axis=0)]
+    kinds, counts = np.unique(np.packbits(used, axis=0), axis=1, return_counts=True)
+    members = np.unpackbits(kinds, axis=0, count=len(neurons.languages)).T
+    found = [
+        (-int(count), np.flatnonzero(row).tolist())
+        for count, row in zip(counts, members, strict=True)
+    ]
+    found.sort(key=lambda one: (one[0], len(one[1]), one[1]))
+    return [
+        Combination(tuple(neurons.languages[row] for row in rows), -count) for count, rows in found
+    ]
+
+
+def _sizes(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the sizes of the row's and of the column's set, both (..., language, language)."""
+    sizes = np.diagonal(counts, axis1=-2, axis2=-1)
+    rows, columns = np.broadcast_arrays(sizes[..., :, None], sizes[..., None, :])
+    return rows, columns
+
+
+def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    nothing = np.full(whole.shape, np.nan)
+    result: NDArray[np.float64] = np.divide(part, whole, out=nothing, where=whole > 0)
+    return result

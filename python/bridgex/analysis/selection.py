@@ -1,35 +1,66 @@
-"""Which neurons belong to a language.
-
-A neuron's evidence for a language is its activation probability, or its contrast: how much more
-often it is on for this language than for the others, as a difference of log-odds.
-"""
+"""The neurons of languages: chosen from statistics, and how much their sets can say."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bridgex.analysis.arrays import top_k, unpack
+from bridgex.analysis.evidence import CHOOSE
+from bridgex.analysis.rules import Selection, check_layers, layer_slice
 from bridgex.errors import InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from bridgex.schema import NeuronStatistics
-
-Select = Literal["probability", "contrast"]
-Scope = Literal["layer", "model"]
-Ties = Literal["break", "include"]
 
 ALWAYS_ON = 0.99
 """Activation probability from which a neuron counts as on for every token."""
 
 UNINFORMATIVE_SHARE = 0.5
 """Sets of which a larger share is on for every token of every language say little about any."""
+
+
+@dataclass(frozen=True)
+class SetReport:
+    """How large the sets of some languages are, and how much they can say about them.
+
+    Attributes
+    ----------
+    languages
+        Language codes, in the order of the other attributes.
+    sizes
+        Neurons in every language's set, int64 (language,).
+    saturation
+        Share of every language's set that is on for at least 99 % of the tokens of all languages
+        of the store, float64 (language,); NaN for an empty set. Such neurons are shared by
+        construction.
+    """
+
+    languages: tuple[str, ...]
+    sizes: NDArray[np.int64]
+    saturation: NDArray[np.float64]
+
+    @property
+    def empty(self) -> tuple[str, ...]:
+        """Languages without any neuron."""
+        pairs = zip(self.languages, self.sizes, strict=True)
+        return tuple(language for language, size in pairs if size == 0)
+
+    @property
+    def typical_saturation(self) -> float:
+        """Median of the saturation over the languages that have neurons; NaN where none has."""
+        known = self.saturation[self.sizes > 0]
+        return float(np.median(known)) if known.size else float("nan")
+
+    @property
+    def uninformative(self) -> bool:
+        """Whether neurons that are always on make up most of the sets."""
+        return self.typical_saturation > UNINFORMATIVE_SHARE
 
 
 @dataclass(frozen=True)
@@ -44,21 +75,18 @@ class LanguageNeurons:
         Membership, bool (language, neuron) on the flat neuron axis.
     layer_offsets
         Start of every layer on the flat neuron axis, and its end: int64 (layer + 1,).
-    saturation
-        Share of every language's set that is on for at least 99 % of the tokens of all languages,
-        float64 (language,). Such neurons are shared by construction.
-    select, scope, top_percent, ties
+    always_on
+        Neurons that are on for at least 99 % of the tokens of every language that the rule chose
+        among, bool (neuron,).
+    selection
         The rule.
     """
 
     languages: tuple[str, ...]
     masks: NDArray[np.bool_]
     layer_offsets: NDArray[np.int64]
-    saturation: NDArray[np.float64]
-    select: Select
-    scope: Scope
-    top_percent: float
-    ties: Ties
+    always_on: NDArray[np.bool_]
+    selection: Selection
 
     @property
     def bitsets(self) -> NDArray[np.uint64]:
@@ -68,9 +96,16 @@ class LanguageNeurons:
         return np.pad(packed, ((0, 0), (0, padding))).view("<u8")
 
     @property
-    def uninformative(self) -> bool:
-        """Whether neurons that are always on make up most of the sets."""
-        return float(np.median(self.saturation)) > UNINFORMATIVE_SHARE
+    def report(self) -> SetReport:
+        """Sizes and saturation of the sets."""
+        sizes = self.masks.sum(axis=1)
+        always = (self.masks & self.always_on).sum(axis=1)
+        nothing = np.full(sizes.shape, np.nan)
+        return SetReport(
+            languages=self.languages,
+            sizes=sizes,
+            saturation=np.divide(always, sizes, out=nothing, where=sizes > 0),
+        )
 
     def mask(self, language: str) -> NDArray[np.bool_]:
         """Return the membership of one language, bool (neuron,)."""
@@ -82,47 +117,59 @@ class LanguageNeurons:
         row: NDArray[np.bool_] = self.masks[self.languages.index(language)]
         return row
 
+    def combined(
+        self, languages: Sequence[str], *, without: Sequence[str] = (), any_of: bool = False
+    ) -> NDArray[np.bool_]:
+        """Return the neurons that all of some languages have, and none of others.
+
+        Parameters
+        ----------
+        languages
+            Whose neurons: those that all of them share.
+        without
+            Languages whose neurons are taken away.
+        any_of
+            Take those that any of ``languages`` has, instead of all.
+
+        Returns
+        -------
+        Membership on the flat neuron axis, bool (neuron,).
+        """
+        if not languages:
+            raise InvalidInputError("no language was asked for")
+        both = [language for language in languages if language in without]
+        if both:
+            raise InvalidInputError(
+                f"{both[0]!r} is among the languages and among those to leave out",
+                hint="Name it once.",
+            )
+        members = np.array([self.mask(language) for language in languages])
+        join = np.logical_or if any_of else np.logical_and
+        chosen: NDArray[np.bool_] = join.reduce(members)
+        for language in without:
+            chosen &= ~self.mask(language)
+        return chosen
+
     def only(self, languages: Sequence[str]) -> LanguageNeurons:
         """Return the neurons of some of the languages, chosen as among all of them."""
         masks = np.array([self.mask(language) for language in languages])
-        rows = [self.languages.index(language) for language in languages]
-        return replace(
-            self, languages=tuple(languages), masks=masks, saturation=self.saturation[rows]
-        )
+        return replace(self, languages=tuple(languages), masks=masks)
 
-
-def layer_slice(layer_offsets: NDArray[np.int64], layer: int) -> slice:
-    """Return the place of a layer on the flat neuron axis."""
-    return slice(int(layer_offsets[layer]), int(layer_offsets[layer + 1]))
-
-
-def log_odds(statistics: NeuronStatistics) -> NDArray[np.float64]:
-    """Log-odds of being on, with half a count added to both sides: float64 (neuron,).
-
-    Parameters
-    ----------
-    statistics
-        Statistics of one language.
-
-    Notes
-    -----
-    ``log((c + 1/2) / (n - c + 1/2))`` for a neuron on at ``c`` of ``n`` tokens: finite for neurons
-    that are never or always on (the empirical logit, Haldane 1956).
-    """
-    on = statistics.positive_count + 0.5
-    return np.log(on / (statistics.token_count + 1.0 - on))
+    def within(self, layers: Sequence[int]) -> LanguageNeurons:
+        """Return the neurons of some of the layers, chosen as among all; the others hold none."""
+        check_layers(layers, self.layer_offsets.size - 1)
+        inside = np.zeros(self.masks.shape[1], dtype=np.bool_)
+        for layer in layers:
+            inside[layer_slice(self.layer_offsets, layer)] = True
+        return replace(self, masks=self.masks & inside)
 
 
 def select_neurons(
     statistics: Mapping[str, NeuronStatistics],
     layer_offsets: NDArray[np.int64],
-    *,
-    select: Select = "probability",
-    scope: Scope = "layer",
-    top_percent: float = 1.0,
-    ties: Ties = "break",
+    selection: Selection | None = None,
 ) -> LanguageNeurons:
-    """Choose every language's neurons: the top percent by activation probability or contrast.
+    """Choose every language's neurons by one rule.
 
     Parameters
     ----------
@@ -130,103 +177,62 @@ def select_neurons(
         Statistics by language code, all over the same flat neuron axis.
     layer_offsets
         Start of every layer on the flat neuron axis, and its end: int64 (layer + 1,).
-    select
-        ``probability``: share of the tokens at which the neuron is on. ``contrast``: its log-odds
-        of being on minus the mean of that over all languages given.
-    scope
-        ``layer``: the same percentage in every layer. ``model``: over all layers together.
-    top_percent
-        Size of a set in percent of the neurons of a layer, or of the model; rounded to neurons.
-    ties
-        ``break``: exactly that many; equal evidence is ordered by larger mean activation, then by
-        lower index. ``include``: everything equal to the last one as well, as the published
-        scripts do, which enlarges the sets where probabilities saturate.
+    selection
+        The rule, by default the top 1 % of every layer by activation probability. Of each layer,
+        or of the model, as its ``scope`` says:
+
+        ``probability``
+            The top percent by the share of the tokens at which a neuron is on.
+        ``contrast``
+            The top percent by a neuron's log-odds of being on, minus the mean of these over all
+            languages given.
+        ``lape``
+            A neuron is active for a language where its activation probability exceeds the
+            ``quantile`` of the probabilities of all neurons and languages: the number at place
+            round(quantile · count) in ascending order. Of the neurons that are active for some
+            language, as many as ``top_percent`` of all neurons, or all where they are fewer, are
+            chosen: those of the lowest entropy over the languages of their normalised activation
+            probabilities; of equal ones the larger of their largest probabilities, then the lower
+            index. Each belongs to the languages that it is active for. Sets differ in size.
+        ``threshold``
+            All neurons whose activation probability is ``threshold`` or more. Sets differ in size.
+        ``random``
+            The control: in every layer as many as ``probability`` chooses there, drawn without
+            repetition from the 10 times as many that are on most often for the language (ties as
+            for ``probability``). The set is a function of the statistics, the seed, the
+            language's code and the layer's number.
+
+    Returns
+    -------
+    LanguageNeurons
+        Sets by ``lape`` and ``threshold`` may be empty: ``report.empty`` names them.
 
     Raises
     ------
     InvalidInputError
-        When a set would be empty or everything, when no language is given, or when ``contrast`` is
-        asked of a single language.
+        When the top percent is no neuron, when no language is given, or when ``contrast`` or
+        ``lape`` is asked of a single language.
+
+    Notes
+    -----
+    Linear in languages times neurons. Memory: a byte for each, and 8 more for ``contrast`` and
+    ``lape``.
 
     References
     ----------
-    Xu et al., "BridgeX-ICL", EMNLP 2025, arXiv 2508.17078.
+    ``probability``: Xu et al., "BridgeX-ICL", EMNLP 2025, arXiv 2508.17078. ``lape``: Tang et al.
+    2024, "Language-Specific Neurons", arXiv 2402.16438, whose thresholds are the defaults; it
+    chooses over the model.
     """
     if not statistics:
         raise InvalidInputError("no language has statistics", hint="Ingest a corpus first.")
-    if not 0.0 < top_percent < 100.0:  # noqa: PLR2004 - percent
-        raise InvalidInputError(f"top percent must lie between 0 and 100, got {top_percent:g}")
-    evidence = _evidence(statistics, select)
-    spans = list(_spans(layer_offsets, scope))
-    masks = np.zeros((len(statistics), int(layer_offsets[-1])), dtype=np.bool_)
-    for row, (language, values) in enumerate(evidence.items()):
-        for span in spans:
-            k = set_size(span.stop - span.start, top_percent)
-            tie_break = statistics[language].mean[span]
-            masks[row, span] = _top(values[span], k, tie_break, ties)
+    rule = selection or Selection()
     return LanguageNeurons(
         languages=tuple(statistics),
-        masks=masks,
+        masks=CHOOSE[rule.select](statistics, layer_offsets, rule),
         layer_offsets=layer_offsets,
-        saturation=_saturation(statistics, masks),
-        select=select,
-        scope=scope,
-        top_percent=top_percent,
-        ties=ties,
+        always_on=np.logical_and.reduce(
+            [one.activation_probability >= ALWAYS_ON for one in statistics.values()]
+        ),
+        selection=rule,
     )
-
-
-def set_size(neuron_count: int, top_percent: float) -> int:
-    """Return the number of neurons in the top percent of so many, rounded; refuse none."""
-    k = round(neuron_count * top_percent / 100.0)
-    if k == 0:
-        raise InvalidInputError(
-            f"the top {top_percent:g} % of {neuron_count} neurons is no neuron",
-            hint=f"Ask for at least {100.0 / neuron_count:.3g} percent.",
-        )
-    return k
-
-
-def _evidence(
-    statistics: Mapping[str, NeuronStatistics], select: Select
-) -> dict[str, NDArray[np.float64]]:
-    if select == "probability":
-        return {code: one.activation_probability for code, one in statistics.items()}
-    if len(statistics) < 2:  # noqa: PLR2004 - a contrast needs two sides
-        raise InvalidInputError(
-            f"contrast needs two languages or more, and only {next(iter(statistics))!r} has "
-            "statistics",
-            hint="Ingest a corpus of another language, or select by probability.",
-        )
-    odds = {code: log_odds(one) for code, one in statistics.items()}
-    mean = np.mean(list(odds.values()), axis=0)
-    return {code: values - mean for code, values in odds.items()}
-
-
-def _spans(layer_offsets: NDArray[np.int64], scope: Scope) -> Iterator[slice]:
-    if scope == "model":
-        yield slice(0, int(layer_offsets[-1]))
-        return
-    for layer in range(layer_offsets.size - 1):
-        yield layer_slice(layer_offsets, layer)
-
-
-def _top(
-    values: NDArray[np.float64], k: int, tie_break: NDArray[np.float64], ties: Ties
-) -> NDArray[np.bool_]:
-    if ties == "include":
-        included: NDArray[np.bool_] = values >= np.partition(values, -k)[-k]
-        return included
-    mask = np.zeros(values.size, dtype=np.bool_)
-    mask[unpack(top_k(values, k, tie_break), values.size)] = True
-    return mask
-
-
-def _saturation(
-    statistics: Mapping[str, NeuronStatistics], masks: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    always = np.all(
-        [one.activation_probability >= ALWAYS_ON for one in statistics.values()], axis=0
-    )
-    share: NDArray[np.float64] = (masks & always).sum(axis=1) / masks.sum(axis=1)
-    return share

@@ -6,78 +6,31 @@ of the candidate's neurons.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bridgex.analysis.arrays import Reason, spectrum_scores
-from bridgex.analysis.bridge_sets import BridgeSet, bridge_neurons
-from bridgex.analysis.selection import (
-    LanguageNeurons,
-    Scope,
-    Select,
-    Ties,
-    layer_slice,
-    select_neurons,
-)
+from bridgex.analysis.bridge_sets import bridge_neurons
+from bridgex.analysis.layer_sets import MINIMUM_NEURONS, choose_sets
+from bridgex.analysis.rules import check_layers
+from bridgex.analysis.selection import select_neurons
+from bridgex.analysis.spectrum_options import SpectrumOptions
 from bridgex.errors import InvalidInputError, NotFoundError
 from bridgex.schema import MINIMUM_SAMPLES, Pair
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from bridgex.analysis.arrays import Bandwidth, Estimator, Normalize, SpectrumScores
+    from bridgex.analysis.arrays import SpectrumScores
+    from bridgex.analysis.layer_sets import LayerSets
+    from bridgex.analysis.rules import Selection
+    from bridgex.analysis.selection import LanguageNeurons, SetReport
     from bridgex.schema import GoldFilter, NeuronStatistics, Pair
     from bridgex.store import Probes, Snapshot
-
-MINIMUM_NEURONS = 5
-"""A layer in which either set has fewer neurons than this is not estimable."""
-
-Preset = Literal["default", "paper"]
-
-
-@dataclass(frozen=True)
-class SpectrumOptions:
-    """Every choice that the scores of a spectrum depend on.
-
-    Attributes
-    ----------
-    select, scope, top_percent, ties
-        The rule for the neurons of a language: see ``select_neurons``.
-    bridge_set
-        The rule for a candidate's neurons: see ``bridge_neurons``.
-    estimator, normalize, bandwidth
-        The dependence measure: see ``dependence``.
-    tolerance
-        Largest error that the low-rank computation may make, on the scale of CKA.
-    """
-
-    select: Select = "probability"
-    scope: Scope = "layer"
-    top_percent: float = 1.0
-    ties: Ties = "break"
-    bridge_set: BridgeSet = "contrast"
-    estimator: Estimator = "unbiased"
-    normalize: Normalize = "cka"
-    bandwidth: Bandwidth = "neuron"
-    tolerance: float = 1e-3
-
-    @classmethod
-    def preset(cls, name: Preset) -> SpectrumOptions:
-        """Return the options of a preset: ``default``, or ``paper`` for the published scripts'."""
-        if name == "default":
-            return cls()
-        return cls(
-            scope="model",
-            ties="include",
-            bridge_set="specific",
-            estimator="reference",
-            normalize="none",
-            bandwidth="reference",
-        )
 
 
 @dataclass(frozen=True)
@@ -107,10 +60,8 @@ class Spectrum:
         Largest error of the low-rank computation in a layer, float64 (layer,).
     sample_count, considered, gold
         Probe samples used, word pairs looked at, and the gold filter that chose between them.
-    saturation
-        Median over the languages of the share of neurons that are always on.
-    uninformative
-        Whether always-on neurons make up most of the languages' sets.
+    sets
+        Sizes and saturation of the sets of the pair's languages and of the candidates.
     options
         The choices behind the scores.
     """
@@ -128,8 +79,7 @@ class Spectrum:
     sample_count: int
     considered: int
     gold: GoldFilter
-    saturation: float
-    uninformative: bool
+    sets: SetReport
     options: SpectrumOptions
 
 
@@ -143,18 +93,11 @@ def middle_layers(layer_count: int) -> range:
 
 
 def language_neurons(
-    snapshot: Snapshot, options: SpectrumOptions
+    snapshot: Snapshot, selection: Selection
 ) -> tuple[LanguageNeurons, dict[str, NeuronStatistics]]:
     """Choose the neurons of every language of a store; return the statistics too."""
     statistics = {code: snapshot.statistics(code) for code in snapshot.languages}
-    neurons = select_neurons(
-        statistics,
-        snapshot.provenance.layer_offsets,
-        select=options.select,
-        scope=options.scope,
-        top_percent=options.top_percent,
-        ties=options.ties,
-    )
+    neurons = select_neurons(statistics, snapshot.provenance.layer_offsets, selection)
     return neurons, statistics
 
 
@@ -202,11 +145,17 @@ def spectrum(
     """
     options = options or SpectrumOptions()
     offsets = snapshot.provenance.layer_offsets
-    chosen = _check_layers(layers, offsets.size - 1)
+    chosen = check_layers(layers, offsets.size - 1)
     candidates = _check_bridges(bridges, pair, snapshot.languages)
     probes = _choose_probes(snapshot, pair, gold)
-    neurons, statistics = language_neurons(snapshot, options)
-    sets = _choose_sets(pair, candidates, chosen, neurons, statistics, options.bridge_set)
+    neurons, statistics = language_neurons(snapshot, options.selection)
+    of_bridges = {
+        code: bridge_neurons(
+            options.bridge_set, code, pair, neurons, statistics, percent=options.bridge_percent
+        )
+        for code in candidates
+    }
+    sets = choose_sets(neurons, pair, of_bridges, chosen)
     scores = _score(probes, chosen, sets, options, threads)
     return Spectrum(
         pair=pair,
@@ -222,63 +171,15 @@ def spectrum(
         sample_count=probes.sample_count,
         considered=probes.considered,
         gold=probes.gold,
-        saturation=float(np.median(neurons.saturation)),
-        uninformative=neurons.uninformative,
+        sets=neurons.only((*pair, *candidates)).report,
         options=options,
     )
-
-
-@dataclass(frozen=True)
-class _LayerSets:
-    """The neurons that enter in one layer, as indices within the layer.
-
-    ``members`` holds, for every candidate, positions in ``union``: the neurons of any candidate.
-    """
-
-    pair: NDArray[np.int64]
-    union: NDArray[np.int64]
-    members: list[NDArray[np.int64]]
-
-    @property
-    def shared(self) -> list[int]:
-        """How many neurons of every candidate are the pair's too."""
-        return [int(np.isin(self.union[one], self.pair).sum()) for one in self.members]
-
-    def estimable(self) -> _LayerSets:
-        """Return the sets without those that are too small to be estimated."""
-        nothing = np.empty(0, dtype=np.int64)
-        if self.pair.size < MINIMUM_NEURONS:
-            return _LayerSets(nothing, nothing, [nothing for _ in self.members])
-        return replace(
-            self, members=[one if one.size >= MINIMUM_NEURONS else nothing for one in self.members]
-        )
-
-
-def _choose_sets(
-    pair: Pair,
-    candidates: Sequence[str],
-    layers: Sequence[int],
-    neurons: LanguageNeurons,
-    statistics: Mapping[str, NeuronStatistics],
-    bridge_set: BridgeSet,
-) -> list[_LayerSets]:
-    of_pair = neurons.mask(pair.source) & neurons.mask(pair.target)
-    of_bridges = np.array(
-        [bridge_neurons(bridge_set, code, pair, neurons, statistics) for code in candidates]
-    )
-    sets = []
-    for layer in layers:
-        span = layer_slice(neurons.layer_offsets, layer)
-        union = np.flatnonzero(of_bridges[:, span].any(axis=0))
-        members = [np.flatnonzero(mask[span][union]) for mask in of_bridges]
-        sets.append(_LayerSets(np.flatnonzero(of_pair[span]), union, members))
-    return sets
 
 
 def _score(
     probes: Probes,
     layers: Sequence[int],
-    sets: Sequence[_LayerSets],
+    sets: Sequence[LayerSets],
     options: SpectrumOptions,
     threads: int | None,
 ) -> SpectrumScores:
@@ -289,13 +190,12 @@ def _score(
         [one.members for one in used],
         estimator=options.estimator,
         normalize=options.normalize,
-        bandwidth=options.bandwidth,
-        tol=options.tolerance,
         threads=threads,
+        **options.kernel,
     )
 
 
-def _reasons(sets: Sequence[_LayerSets], scores: SpectrumScores) -> tuple[tuple[str, ...], ...]:
+def _reasons(sets: Sequence[LayerSets], scores: SpectrumScores) -> tuple[tuple[str, ...], ...]:
     return tuple(
         tuple(
             _reason(one.pair.size, member.size, Reason(code))
@@ -332,20 +232,6 @@ def _choose_probes(snapshot: Snapshot, pair: Pair, gold: GoldFilter | None) -> P
         f"{pair} has {probes.sample_count} probes{of}, and {MINIMUM_SAMPLES} are needed",
         hint="Ingest probes of a larger lexicon, or of all words with --gold off.",
     )
-
-
-def _check_layers(layers: Sequence[int] | None, layer_count: int) -> tuple[int, ...]:
-    if layers is None:
-        return tuple(range(layer_count))
-    outside = [layer for layer in layers if not 0 <= layer < layer_count]
-    if outside:
-        raise InvalidInputError(
-            f"the model has layers 0 to {layer_count - 1}, and {outside[0]} was asked for",
-            hint=f"Ask for layers within 0-{layer_count - 1}.",
-        )
-    if not layers:
-        raise InvalidInputError("no layer was asked for")
-    return tuple(layers)
 
 
 def _check_bridges(

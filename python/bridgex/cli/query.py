@@ -22,13 +22,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bridgex.analysis import Spectrum
+    from bridgex.analysis.rules import Selection
     from bridgex.analysis.selection import LanguageNeurons
-    from bridgex.analysis.spectra import SpectrumOptions
     from bridgex.cli.output import Format
+    from bridgex.cli.set_views import Measure
     from bridgex.schema import NeuronStatistics
 
 STORE = click.argument("store", type=click.Path(path_type=Path))
 LANGUAGES = click.option("--languages", type=LanguageCodes(), help="Only these.  [default: all]")
+LAYERS = click.option("--layers", type=LayerRange(), help="For example 6-11.  [default: all]")
+LIMIT = click.option(
+    "--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Rows of the table."
+)
 
 
 @click.group()
@@ -39,23 +44,49 @@ def command() -> None:
 @command.command()
 @STORE
 @LANGUAGES
+@LAYERS
+@click.option(
+    "--measure",
+    type=click.Choice(["counts", "jaccard", "coefficient", "containment"]),
+    default="counts",
+    show_default=True,
+    help="What the table shows; the other formats hold all of them.",
+)
 @selection_options
 @output_options
-def overlap(
-    store: Path,
-    languages: tuple[str, ...] | None,
-    options: SpectrumOptions,
-    format_: Format,
-    output: Path | None,
-) -> None:
-    """How many neurons every two languages share."""
-    from bridgex.analysis.overlaps import overlap as count
-    from bridgex.cli.views import overlap_answer
+def overlap(*, measure: Measure, format_: Format, output: Path | None, **question: Any) -> None:
+    """How many neurons every two languages share.
 
-    neurons, _ = _language_neurons(store, options)
-    if languages is not None:
-        neurons = neurons.only(languages)
-    emit(overlap_answer(count(neurons), neurons), format_=format_, output=output)
+    counts: those in both sets. jaccard: over those in either. coefficient: over the smaller set.
+    containment: over the row's set, so that the table is not symmetric.
+    """
+    from bridgex.analysis.overlaps import overlap as count
+    from bridgex.cli.set_views import overlap_answer
+
+    neurons, _ = _language_neurons(**question)
+    answer = overlap_answer(count(neurons), neurons, layers=question["layers"], measure=measure)
+    emit(answer, format_=format_, output=output)
+
+
+@command.command()
+@STORE
+@LANGUAGES
+@LAYERS
+@LIMIT
+@selection_options
+@output_options
+def combinations(*, limit: int, format_: Format, output: Path | None, **question: Any) -> None:
+    """How many neurons every combination of languages has, and no other language.
+
+    Every neuron counts once: these are the bars of an UpSet plot.
+    """
+    from bridgex.analysis.overlaps import language_combinations
+    from bridgex.cli.set_views import combinations_answer
+
+    neurons, _ = _language_neurons(**question)
+    found = language_combinations(neurons)
+    answer = combinations_answer(found, neurons, layers=question["layers"], limit=limit)
+    emit(answer, format_=format_, output=output)
 
 
 @command.command()
@@ -66,24 +97,28 @@ def overlap(
     required=True,
     help="One language, or several for the neurons that they share.",
 )
-@click.option(
-    "--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Rows of the table."
-)
+@click.option("--any", "any_of", is_flag=True, help="Those that any of the languages has.")
+@click.option("--without", type=LanguageCodes(), default=(), help="Not those of any of these.")
+@LAYERS
+@LIMIT
 @selection_options
 @output_options
 def neurons(
+    *,
     store: Path,
     languages: tuple[str, ...],
-    limit: int,
-    options: SpectrumOptions,
+    layers: tuple[int, ...] | None,
+    selection: Selection,
     format_: Format,
     output: Path | None,
+    **choices: Any,
 ) -> None:
     """The neurons of a language, or those that several share."""
-    from bridgex.cli.views import neurons_answer
+    from bridgex.cli.set_views import neurons_answer
 
-    chosen, statistics = _language_neurons(store, options)
-    emit(neurons_answer(chosen, languages, statistics, limit), format_=format_, output=output)
+    chosen, statistics = _language_neurons(store, selection, layers)
+    answer = neurons_answer(chosen, languages, statistics, layers=layers, **choices)
+    emit(answer, format_=format_, output=output)
 
 
 def _pair_query(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -106,7 +141,7 @@ def _pair_query(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @command.command()
 @_pair_query
-@click.option("--layers", type=LayerRange(), help="For example 6-11.  [default: all]")
+@LAYERS
 def spectrum(format_: Format, output: Path | None, **question: Any) -> None:
     """How strongly each layer's overlap neurons depend on each candidate's."""
     from bridgex.cli.views import spectrum_answer
@@ -140,9 +175,16 @@ def _spectrum(*, store: Path, source: str, target: str, **choices: Any) -> Spect
 
 
 def _language_neurons(
-    path: Path, options: SpectrumOptions
+    store: Path,
+    selection: Selection,
+    layers: tuple[int, ...] | None = None,
+    languages: tuple[str, ...] | None = None,
 ) -> tuple[LanguageNeurons, dict[str, NeuronStatistics]]:
+    """Choose among all languages and layers of a store, and show those that are asked for."""
     from bridgex.analysis.spectra import language_neurons
     from bridgex.store import Store
 
-    return language_neurons(Store.open(path).snapshot(), options)
+    neurons, statistics = language_neurons(Store.open(store).snapshot(), selection)
+    if languages is not None:
+        neurons = neurons.only(languages)
+    return neurons if layers is None else neurons.within(layers), statistics

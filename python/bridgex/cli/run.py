@@ -19,7 +19,7 @@ from bridgex.cli.options import (
 from bridgex.cli.spectrum_options import spectrum_options
 
 if TYPE_CHECKING:
-    from bridgex.analysis.spectra import SpectrumOptions
+    from bridgex.analysis.spectrum_options import SpectrumOptions
     from bridgex.cli.output import Format
     from bridgex.schema import GoldFilter
 

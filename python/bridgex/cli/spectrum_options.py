@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from bridgex.cli.options import BandwidthValue, combined
+from bridgex.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridgex.analysis.spectra import SpectrumOptions
+    from bridgex.analysis.spectrum_options import Preset, SpectrumOptions
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -25,21 +26,32 @@ PRESET = click.option(
     help="paper follows the published scripts; other options still override it.",
 )
 
+PERCENT = click.FloatRange(0, 100, min_open=True, max_open=True)
+
 SELECTION = (
     click.option(
         "--select",
-        type=click.Choice(["probability", "contrast"]),
-        help="Evidence for a language's neurons.  [default: probability]",
+        type=click.Choice(["probability", "contrast", "lape", "threshold", "random"]),
+        help="Rule for a language's neurons.  [default: probability]",
     ),
     click.option(
         "--scope",
         type=click.Choice(["layer", "model"]),
-        help="Top neurons of every layer, or of the model.  [default: layer]",
+        help="Choose in every layer, or over the model.  [default: layer]",
+    ),
+    click.option("--top-percent", type=PERCENT, help="Size of a language's set.  [default: 1]"),
+    click.option(
+        "--quantile",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        help="lape: share of all activation probabilities to exceed.  [default: 0.95]",
     ),
     click.option(
-        "--top-percent",
-        type=click.FloatRange(0, 100, min_open=True, max_open=True),
-        help="Size of a language's set.  [default: 1]",
+        "--threshold",
+        type=click.FloatRange(0, 1, min_open=True),
+        help="threshold: the least activation probability.",
+    ),
+    click.option(
+        "--seed", type=click.IntRange(min=0), help="random: which sets are drawn.  [default: 0]"
     ),
 )
 
@@ -48,6 +60,11 @@ DEPENDENCE = (
         "--bridge-set",
         type=click.Choice(["contrast", "specific", "all"]),
         help="Rule for a candidate's neurons.  [default: contrast]",
+    ),
+    click.option(
+        "--bridge-percent",
+        type=PERCENT,
+        help="Size of the contrast set in every layer.  [default: as --top-percent, or 1]",
     ),
     click.option(
         "--estimator",
@@ -73,24 +90,36 @@ DEPENDENCE = (
 
 
 def selection_options(function: F) -> F:
-    """Add the rule for language neurons; the values arrive as ``options``."""
-    return _collected(function, combined(PRESET, *SELECTION))
+    """Add the rule for language neurons; it arrives as ``selection``."""
+
+    @wraps(function)
+    def collect(*args: Any, preset: Preset, **values: Any) -> Any:
+        chosen = _options(preset, values).selection
+        return function(*args, selection=chosen, **values)
+
+    return combined(PRESET, *SELECTION)(collect)  # type: ignore[return-value]  # keywords are rewritten
 
 
 def spectrum_options(function: F) -> F:
     """Add the rule for language neurons and the dependence measure, as ``options``."""
-    return _collected(function, combined(PRESET, *SELECTION, *DEPENDENCE))
 
-
-def _collected(function: F, options: Callable[[F], F]) -> F:
     @wraps(function)
-    def collect(*args: Any, preset: str, **values: Any) -> Any:
-        from bridgex.analysis.spectra import SpectrumOptions
+    def collect(*args: Any, preset: Preset, **values: Any) -> Any:
+        chosen = _options(preset, values)
+        return function(*args, options=chosen, **values)
 
-        names = {field.name for field in fields(SpectrumOptions)} & set(values)
-        given = {name: values.pop(name) for name in names}
-        chosen = {name: value for name, value in given.items() if value is not None}
-        base: SpectrumOptions = SpectrumOptions.preset(preset)  # type: ignore[arg-type]  # a choice
-        return function(*args, options=replace(base, **chosen), **values)
+    return combined(PRESET, *SELECTION, *DEPENDENCE)(collect)  # type: ignore[return-value]  # as above
 
-    return options(collect)  # type: ignore[arg-type]  # keywords are rewritten
+
+def _options(preset: Preset, values: dict[str, Any]) -> SpectrumOptions:
+    """Take the options out of a command's values; what does not go together is wrong usage."""
+    from bridgex.analysis.rules import Selection
+    from bridgex.analysis.spectrum_options import SpectrumOptions
+
+    names = {field.name for field in (*fields(SpectrumOptions), *fields(Selection))} & set(values)
+    given = {name: values.pop(name) for name in names}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    try:
+        return SpectrumOptions.preset(preset, **chosen)
+    except InvalidInputError as error:
+        raise click.UsageError(str(error)) from error

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from bridgex.cli.eval_view import evaluation_answer
 from bridgex.cli.output import Answer, Table, emit
-from bridgex.cli.views import overlap_answer, ranking_answer, spectrum_answer, statistics_answer
+from bridgex.cli.set_views import overlap_answer
+from bridgex.cli.views import ranking_answer, spectrum_answer, statistics_answer
 from bridgex.pipeline import Evaluated, Ranked, SharedNeurons, run
 
 if TYPE_CHECKING:

@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bridgex.analysis.overlaps import jaccard
-from bridgex.analysis.selection import ALWAYS_ON, layer_slice
+from bridgex.analysis.rules import Selection
+from bridgex.analysis.selection import ALWAYS_ON
 from bridgex.cli.output import Answer, Table
+from bridgex.cli.set_views import rule_of, selection_meta, set_notes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
-    from bridgex.analysis.overlaps import Overlap
     from bridgex.analysis.ranking import Ranking
-    from bridgex.analysis.selection import LanguageNeurons
     from bridgex.analysis.spectra import Spectrum
     from bridgex.schema import NeuronStatistics
 
@@ -45,81 +42,6 @@ def statistics_answer(statistics: Mapping[str, NeuronStatistics]) -> Answer:
         notes=(f"always on: at {ALWAYS_ON:.0%} of the tokens or more",),
     )
     return Answer("bridgex.statistics/1", rows, [table])
-
-
-def overlap_answer(overlap: Overlap, neurons: LanguageNeurons) -> Answer:
-    """Shared neurons of every two languages, of the model (layer null) and of every layer."""
-    languages = overlap.languages
-    tables: dict[int | None, NDArray[np.int64]] = {None: overlap.counts}
-    tables |= dict(enumerate(overlap.layer_counts))
-    rows = [
-        {
-            "layer": layer,
-            "first": first,
-            "second": second,
-            "shared": int(counts[i, j]),
-            "jaccard": float(jaccard(counts)[i, j]),
-        }
-        for layer, counts in tables.items()
-        for i, first in enumerate(languages)
-        for j, second in enumerate(languages)
-        if i <= j
-    ]
-    table = Table(
-        title=f"Shared neurons ({_rule(neurons)})",
-        columns=("", *languages),
-        rows=[(code, *overlap.counts[i].tolist()) for i, code in enumerate(languages)],
-        notes=_saturation_notes(neurons),
-    )
-    return Answer("bridgex.overlap/1", rows, [table], {"selection": _selection(neurons)})
-
-
-def neurons_answer(
-    neurons: LanguageNeurons,
-    languages: tuple[str, ...],
-    statistics: Mapping[str, NeuronStatistics],
-    limit: int,
-) -> Answer:
-    """The neurons that all of some languages share."""
-    mask = np.all([neurons.mask(code) for code in languages], axis=0)
-    flat = np.flatnonzero(mask)
-    layers = np.searchsorted(neurons.layer_offsets, flat, side="right") - 1
-    probability = {code: statistics[code].activation_probability for code in languages}
-    mean = {code: statistics[code].mean for code in languages}
-    rows = [
-        {
-            "layer": int(layer),
-            "neuron": int(index - neurons.layer_offsets[layer]),
-            **{f"probability_{code}": float(probability[code][index]) for code in languages},
-            **{f"mean_{code}": float(mean[code][index]) for code in languages},
-        }
-        for index, layer in zip(flat, layers, strict=True)
-    ]
-    notes = list(_saturation_notes(neurons))
-    if len(rows) > limit:
-        notes.insert(0, f"{len(rows) - limit:,} more: --limit, or --format json for all")
-    sizes = [
-        int(mask[layer_slice(neurons.layer_offsets, layer)].sum())
-        for layer in range(neurons.layer_offsets.size - 1)
-    ]
-    tables = [
-        Table(
-            title=f"Neurons of {', '.join(languages)} by layer ({_rule(neurons)})",
-            columns=("layer", "neurons"),
-            rows=[(str(layer), size) for layer, size in enumerate(sizes)],
-        ),
-        Table(
-            title="Neurons",
-            columns=("layer", "neuron", *(f"p({code})" for code in languages)),
-            rows=[
-                (str(row["layer"]), row["neuron"], *(row[f"probability_{c}"] for c in languages))
-                for row in rows[:limit]
-            ],
-            notes=notes,
-        ),
-    ]
-    meta = {"languages": list(languages), "selection": _selection(neurons), "by_layer": sizes}
-    return Answer("bridgex.neurons/1", rows, tables, meta)
 
 
 def spectrum_answer(spectrum: Spectrum) -> Answer:
@@ -174,50 +96,29 @@ def ranking_answer(ranking: Ranking, spectrum: Spectrum) -> Answer:
     return Answer("bridgex.bridges/1", rows, [table], meta)
 
 
-def _rule(neurons: LanguageNeurons) -> str:
-    where = "every layer" if neurons.scope == "layer" else "the model"
-    return f"top {neurons.top_percent:g} % of {where} by {neurons.select}"
-
-
-def _selection(neurons: LanguageNeurons) -> dict[str, Any]:
-    return {
-        "select": neurons.select,
-        "scope": neurons.scope,
-        "top_percent": neurons.top_percent,
-        "ties": neurons.ties,
-        "saturation": dict(zip(neurons.languages, neurons.saturation.tolist(), strict=True)),
-        "uninformative": neurons.uninformative,
-    }
-
-
-def _saturation_notes(neurons: LanguageNeurons) -> tuple[str, ...]:
-    share = float(np.median(neurons.saturation))
-    note = f"{share:.0%} of a set is on for nearly every token of every language"
-    if not neurons.uninformative:
-        return (note,)
-    return (f"{note}: these overlaps say little about the languages (try --select contrast)",)
-
-
 def _measure(spectrum: Spectrum) -> str:
     options = spectrum.options
     parts: list[str] = [options.estimator]
     if options.normalize == "cka":
         parts.append("CKA")
-    if options.estimator != "linear":
+    if options.bandwidth is not None:
         parts.append(f"bandwidth {options.bandwidth}")
-    return f"{', '.join(parts)}; bridge set {options.bridge_set}"
+    chosen = options.selection
+    rule = "" if chosen == Selection() else f"; {rule_of(chosen)}"
+    return f"{', '.join(parts)}; bridge set {options.bridge_set}{rule}"
 
 
 def _spectrum_meta(spectrum: Spectrum) -> dict[str, Any]:
+    options = asdict(spectrum.options)
+    del options["selection"]
     return {
         "source": spectrum.pair.source,
         "target": spectrum.pair.target,
         "samples": spectrum.sample_count,
         "word_pairs": spectrum.considered,
         "gold": spectrum.gold,
-        "saturation": spectrum.saturation,
-        "uninformative": spectrum.uninformative,
-        "options": asdict(spectrum.options),
+        "selection": selection_meta(spectrum.options.selection, spectrum.sets),
+        "options": options,
     }
 
 
@@ -228,10 +129,7 @@ def _probe_notes(spectrum: Spectrum) -> tuple[str, ...]:
         if spectrum.gold == "keep"
         else f"{spectrum.sample_count} probes: all words, translated correctly or not"
     )
-    if spectrum.options.select == "probability" and spectrum.uninformative:
-        share = f"{spectrum.saturation:.0%} of a language's set"
-        return (kept, f"{share} is on for nearly every token of every language")
-    return (kept,)
+    return (kept, *set_notes(spectrum.sets, spectrum.options.selection, advice=False))
 
 
 def _missing_notes(spectrum: Spectrum, layers: Sequence[int]) -> tuple[str, ...]:

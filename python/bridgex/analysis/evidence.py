@@ -1,0 +1,197 @@
+"""The neurons of every language by each rule, as bool (language, neuron).
+
+The functions take the statistics by language code, the layers' offsets on the flat neuron axis, and
+the rule; ``select_neurons`` says what they mean.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bridgex.analysis.arrays import top_k, unpack
+from bridgex.analysis.rules import layer_slice
+from bridgex.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+    from bridgex.analysis.rules import Select, Selection, Ties
+    from bridgex.schema import NeuronStatistics
+
+    Masks = NDArray[np.bool_]
+
+POOL_FACTOR = 10
+"""Random sets are drawn from so many times as many of the most active neurons."""
+
+
+def log_odds(statistics: NeuronStatistics) -> NDArray[np.float64]:
+    """Log-odds of being on, with half a count added to both sides: float64 (neuron,).
+
+    Parameters
+    ----------
+    statistics
+        Statistics of one language.
+
+    Notes
+    -----
+    ``log((c + 1/2) / (n - c + 1/2))`` for a neuron on at ``c`` of ``n`` tokens: finite for neurons
+    that are never or always on (the empirical logit, Haldane 1956).
+    """
+    on = statistics.positive_count + 0.5
+    return np.log(on / (statistics.token_count + 1.0 - on))
+
+
+def entropy(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Entropy over the languages of the normalised activation probabilities, in nats.
+
+    Parameters
+    ----------
+    probability
+        Activation probabilities, (language, neuron); no neuron may be off for all languages.
+
+    Returns
+    -------
+    float64 (neuron,): 0 for neurons that are on for one language only, the logarithm of the number
+    of languages for those that are on as often for all.
+
+    References
+    ----------
+    Tang et al. 2024, "Language-Specific Neurons", arXiv 2402.16438.
+    """
+    share = probability / probability.sum(axis=0)
+    logarithm = np.log(share, out=np.zeros_like(share), where=share > 0)
+    result: NDArray[np.float64] = -(share * logarithm).sum(axis=0)
+    return result
+
+
+def most_active(
+    activity: NDArray[np.float64], size: int, tie_break: NDArray[np.float64] | None = None
+) -> NDArray[np.int64]:
+    """Return the pool that random sets of a size are drawn from, as ascending indices."""
+    return unpack(top_k(activity, min(POOL_FACTOR * size, activity.size), tie_break), activity.size)
+
+
+def by_probability(
+    statistics: Mapping[str, NeuronStatistics], layer_offsets: NDArray[np.int64], rule: Selection
+) -> Masks:
+    """Choose those that are on most often."""
+    evidence = (one.activation_probability for one in statistics.values())
+    return _tops(evidence, statistics, layer_offsets, rule)
+
+
+def by_contrast(
+    statistics: Mapping[str, NeuronStatistics], layer_offsets: NDArray[np.int64], rule: Selection
+) -> Masks:
+    """Choose those whose log-odds exceed the languages' mean most."""
+    _refuse_one_language(statistics, "contrast")
+    odds = np.array([log_odds(one) for one in statistics.values()])
+    return _tops(odds - odds.mean(axis=0), statistics, layer_offsets, rule)
+
+
+def by_entropy(
+    statistics: Mapping[str, NeuronStatistics], layer_offsets: NDArray[np.int64], rule: Selection
+) -> Masks:
+    """Choose those of the lowest entropy among the active ones, for the languages they serve."""
+    _refuse_one_language(statistics, "lape")
+    probability = np.array([one.activation_probability for one in statistics.values()])
+    masks = np.zeros(probability.shape, dtype=np.bool_)
+    for span in rule.spans(layer_offsets):
+        masks[:, span] = _lowest_entropy(probability[:, span], rule)
+    return masks
+
+
+def by_threshold(
+    statistics: Mapping[str, NeuronStatistics], layer_offsets: NDArray[np.int64], rule: Selection
+) -> Masks:
+    """Choose all that are on often enough."""
+    del layer_offsets  # the same in every layer
+    assert rule.threshold is not None
+    masks: Masks = np.array(
+        [one.activation_probability >= rule.threshold for one in statistics.values()]
+    )
+    return masks
+
+
+def at_random(
+    statistics: Mapping[str, NeuronStatistics], layer_offsets: NDArray[np.int64], rule: Selection
+) -> Masks:
+    """Draw as many in every layer as by probability, out of the most active."""
+    assert rule.seed is not None
+    profile = by_probability(statistics, layer_offsets, rule)
+    masks = np.zeros_like(profile)
+    for row, (language, one) in enumerate(statistics.items()):
+        key = int.from_bytes(language.encode(), "little")
+        for layer in range(layer_offsets.size - 1):
+            span = layer_slice(layer_offsets, layer)
+            size = int(profile[row, span].sum())
+            pool = most_active(one.activation_probability[span], size, one.mean[span])
+            drawn = np.random.default_rng([rule.seed, key, layer]).choice(pool, size, replace=False)
+            masks[row, span.start + drawn] = True
+    return masks
+
+
+CHOOSE: Mapping[
+    Select,
+    Callable[[Mapping[str, NeuronStatistics], NDArray[np.int64], Selection], Masks],
+] = {
+    "probability": by_probability,
+    "contrast": by_contrast,
+    "lape": by_entropy,
+    "threshold": by_threshold,
+    "random": at_random,
+}
+
+
+def _tops(
+    evidence: Iterable[NDArray[np.float64]],
+    statistics: Mapping[str, NeuronStatistics],
+    layer_offsets: NDArray[np.int64],
+    rule: Selection,
+) -> Masks:
+    assert rule.ties is not None
+    spans = rule.spans(layer_offsets)
+    masks = np.zeros((len(statistics), int(layer_offsets[-1])), dtype=np.bool_)
+    for row, values, one in zip(masks, evidence, statistics.values(), strict=True):
+        for span in spans:
+            k = rule.size(span.stop - span.start)
+            row[span] = _top(values[span], k, one.mean[span], rule.ties)
+    return masks
+
+
+def _top(
+    values: NDArray[np.float64], k: int, tie_break: NDArray[np.float64], ties: Ties
+) -> NDArray[np.bool_]:
+    if ties == "include":
+        included: NDArray[np.bool_] = values >= np.partition(values, -k)[-k]
+        return included
+    mask = np.zeros(values.size, dtype=np.bool_)
+    mask[unpack(top_k(values, k, tie_break), values.size)] = True
+    return mask
+
+
+def _lowest_entropy(probability: NDArray[np.float64], rule: Selection) -> Masks:
+    """Return the members among neurons that are chosen from together, (language, neuron)."""
+    assert rule.quantile is not None
+    place = max(round(probability.size * rule.quantile), 1) - 1
+    active: Masks = probability > np.partition(probability, place, axis=None)[place]
+    eligible = np.flatnonzero(active.any(axis=0))
+    candidates = probability[:, eligible]
+    k = min(rule.size(probability.shape[1]), eligible.size)
+    lowest = top_k(-entropy(candidates), k, candidates.max(axis=0, initial=0.0))
+    chosen = eligible[unpack(lowest, eligible.size)]
+    masks = np.zeros_like(active)
+    masks[:, chosen] = active[:, chosen]
+    return masks
+
+
+def _refuse_one_language(statistics: Mapping[str, NeuronStatistics], rule: str) -> None:
+    if len(statistics) < 2:  # noqa: PLR2004 - a comparison needs two sides
+        raise InvalidInputError(
+            f"{rule} needs two languages or more, and only {next(iter(statistics))!r} has "
+            "statistics",
+            hint="Ingest a corpus of another language, or select by probability.",
+        )
