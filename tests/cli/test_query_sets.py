@@ -107,7 +107,7 @@ def test_the_table_shows_the_measure_asked_for(
     table = bridgex(*ask, "--measure", measure)
     sets = sets_of(chosen(store, RULES["threshold"]))
     value = MEASURES[measure](sets["id"], sets["tl"])
-    [line] = [row.split() for row in table.out.splitlines() if row.split()[:1] == ["id"]]
+    _, line = [row.split() for row in table.out.splitlines() if row.split()[:1] == ["id"]]
     assert line[2] == (f"{value:,}" if measure == "counts" else f"{value:.4f}")
 
 
