@@ -13,6 +13,7 @@ from bridgex.errors import BridgexError
 
 if TYPE_CHECKING:
     from bridgex.analysis import (
+        Selection,
         dependence,
         overlap,
         overlap_counts,
@@ -32,6 +33,7 @@ __all__ = [
     "BridgexError",
     "Pair",
     "Request",
+    "Selection",
     "Store",
     "dependence",
     "ingest_corpus",
@@ -50,6 +52,7 @@ __all__ = [
 _HOMES = {
     "Pair": "schema",
     "Request": "pipeline",
+    "Selection": "analysis",
     "Store": "store",
     "dependence": "analysis",
     "ingest_corpus": "engines.local",

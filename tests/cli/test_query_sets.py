@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from bridgex.analysis import LanguageNeurons, Selection, select_neurons
@@ -89,6 +90,19 @@ def test_sets_without_a_neuron_are_said_and_crash_nothing(
     table = bridgex(*ask)
     assert "no neuron at all: " in table.out
     assert "nearly every token" not in table.out
+
+
+@pytest.mark.parametrize("query", ["combinations", "neurons"])
+def test_an_answer_without_rows_still_names_its_columns(
+    bridgex: Callable[..., Any], store: Path, tmp_path: Path, query: str
+) -> None:
+    ask = ("query", *QUERIES[query], store, "--format")
+    nothing = ("--select", "threshold", "--threshold", "1")
+    header = bridgex(*ask, "csv").out.splitlines()[0]
+    assert bridgex(*ask, "csv", *nothing).out == f"{header}\n"
+    file = tmp_path / "nothing.parquet"
+    assert bridgex(*ask, "parquet", *nothing, "--output", file).code == 0
+    assert pl.read_parquet(file).columns == header.split(",")
 
 
 MEASURES: dict[str, Callable[[set[int], set[int]], float]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -64,3 +65,13 @@ def test_a_ranking_needs_the_layers_it_averages(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="has no layers"):
         rank_bridges(found)
     assert rank_bridges(found, layers=[0]).layers == (0,)
+
+
+def test_a_candidate_that_is_too_small_has_no_part_in_the_others_bandwidth(tmp_path: Path) -> None:
+    snapshot = make(tmp_path / "s", 40, "off").snapshot()
+    options = replace(OPTIONS, bridge_set="specific", bridge_percent=None, bandwidth="layer")
+    both = spectrum(snapshot, PAIR, bridges=["en", "es"], layers=[0], options=options)
+    alone = spectrum(snapshot, PAIR, bridges=["es"], layers=[0], options=options)
+    assert both.bridge_counts.tolist() == [[4, 8]]
+    assert both.reason == (("the candidate has fewer than 5 neurons", ""),)
+    assert both.score[0, 1] == pytest.approx(alone.score[0, 0], rel=1e-12)

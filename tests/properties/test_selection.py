@@ -156,6 +156,21 @@ def test_no_statistics_are_refused() -> None:
         select_neurons({}, np.array([0, 4]))
 
 
+def test_a_bridge_set_needs_a_size_that_makes_sense() -> None:
+    statistics = {code: statistics_of([1, 2, 3, 4], [0.0] * 4, 4) for code in ("aa", "bb", "cc")}
+    chosen = select_neurons(statistics, np.array([0, 4]), Selection("threshold", threshold=0.9))
+
+    def size(percent: float | None) -> int:
+        mask = bridge_neurons("contrast", "cc", ("aa", "bb"), chosen, statistics, percent=percent)
+        return int(mask.sum())
+
+    assert [size(percent) for percent in (25, 50, 90)] == [1, 2, 3]
+    with pytest.raises(InvalidInputError, match="the top 1 % of 4 neurons is no neuron"):
+        size(None)
+    with pytest.raises(InvalidInputError, match="percent must lie between 0 and 100, got 0"):
+        size(0)
+
+
 def test_set_size_says_what_would_be_enough() -> None:
     assert set_size(2048, 1.0) == 20
     with pytest.raises(InvalidInputError, match=r"at least 2\.5 percent"):

@@ -8,7 +8,7 @@ import numpy as np
 
 from bridgex.analysis.arrays import top_k, unpack
 from bridgex.analysis.evidence import log_odds, most_active
-from bridgex.analysis.rules import DEFAULT_PERCENT, layer_slice, set_size
+from bridgex.analysis.rules import DEFAULT_PERCENT, check_percent, layer_slice, set_size
 from bridgex.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -55,6 +55,13 @@ def bridge_neurons(
     Returns
     -------
     Membership on the flat neuron axis, bool (neuron,).
+
+    Raises
+    ------
+    NotFoundError
+        When a language has no neurons in ``neurons``.
+    InvalidInputError
+        When the percentage is no neuron of a layer, or does not lie between 0 and 100.
     """
     own = neurons.mask(language)
     of_pair = neurons.mask(pair[0]) | neurons.mask(pair[1])
@@ -62,7 +69,9 @@ def bridge_neurons(
         return own
     if bridge_set == "specific":
         return own & ~of_pair
-    percent = percent or neurons.selection.top_percent or DEFAULT_PERCENT
+    if percent is None:
+        percent = neurons.selection.top_percent or DEFAULT_PERCENT
+    check_percent(percent, "percent")
     source, target = (log_odds(statistics[code]) for code in pair)
     excess = log_odds(statistics[language]) - np.maximum(source, target)
     mean = statistics[language].mean

@@ -95,10 +95,8 @@ class Selection:
                 "the selection 'threshold' needs one: the least activation probability",
                 hint="Give a number above 0, up to 1.",
             )
-        if self.top_percent is not None and not 0.0 < self.top_percent < 100.0:  # noqa: PLR2004 - %
-            raise InvalidInputError(
-                f"top percent must lie between 0 and 100, got {self.top_percent:g}"
-            )
+        if self.top_percent is not None:
+            check_percent(self.top_percent, "top percent")
         if self.quantile is not None and not 0.0 < self.quantile < 1.0:
             raise InvalidInputError(f"quantile must lie between 0 and 1, got {self.quantile:g}")
         if self.threshold is not None and not 0.0 < self.threshold <= 1.0:
@@ -145,6 +143,12 @@ def check_layers(layers: Sequence[int] | None, layer_count: int) -> tuple[int, .
     if not layers:
         raise InvalidInputError("no layer was asked for")
     return tuple(layers)
+
+
+def check_percent(percent: float, name: str) -> None:
+    """Refuse what is no part of a whole, or all of it."""
+    if not 0.0 < percent < 100.0:  # noqa: PLR2004 - percent
+        raise InvalidInputError(f"{name} must lie between 0 and 100, got {percent:g}")
 
 
 def set_size(neuron_count: int, top_percent: float) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
-from bridgex.analysis.rules import DEFAULT_PERCENT, OPTIONS, Selection, set_size
+from bridgex.analysis.rules import DEFAULT_PERCENT, OPTIONS, Selection, check_percent, set_size
 from bridgex.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -75,10 +75,8 @@ class SpectrumOptions:
         self._resolve("bridge_percent", percent if sized else None, f"set {self.bridge_set!r}")
         for name, value in (("bandwidth", DEFAULT_BANDWIDTH), ("tolerance", DEFAULT_TOLERANCE)):
             self._resolve(name, value if kernel else None, f"estimator {self.estimator!r}")
-        if self.bridge_percent is not None and not 0.0 < self.bridge_percent < 100.0:  # noqa: PLR2004 - %
-            raise InvalidInputError(
-                f"bridge percent must lie between 0 and 100, got {self.bridge_percent:g}"
-            )
+        if self.bridge_percent is not None:
+            check_percent(self.bridge_percent, "bridge percent")
 
     def _resolve(self, name: str, default: Any, owner: str) -> None:
         """Put the default in the place of what was not given; None is that of no such option."""
@@ -111,11 +109,9 @@ class SpectrumOptions:
     @property
     def kernel(self) -> dict[str, Any]:
         """Return what the array functions are told about the kernel; nothing without one."""
-        return (
-            {}
-            if self.estimator == "linear"
-            else {"bandwidth": self.bandwidth, "tol": self.tolerance}
-        )
+        if self.estimator == "linear":
+            return {}
+        return {"bandwidth": self.bandwidth, "tol": self.tolerance}
 
     def check_sizes(self, layer_sizes: tuple[int, ...]) -> None:
         """Refuse percentages that are no neuron of layers of these sizes."""

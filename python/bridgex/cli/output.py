@@ -47,12 +47,15 @@ class Answer:
         The same for people, rounded.
     meta
         What holds for all rows.
+    columns
+        Keys of the rows, where there may be none.
     """
 
     schema: str
     rows: Sequence[dict[str, Any]]
     tables: Sequence[Table]
     meta: dict[str, Any] = field(default_factory=dict)
+    columns: Sequence[str] = ()
 
 
 def emit(answer: Answer, *, format_: Format, output: Path | None = None) -> None:
@@ -93,6 +96,8 @@ def _parquet(answer: Answer) -> bytes:
 def _frame(answer: Answer) -> Any:
     import polars as pl
 
+    if not answer.rows:
+        return pl.DataFrame({name: [] for name in answer.columns})
     return pl.DataFrame(_plain(list(answer.rows)), infer_schema_length=None)
 
 

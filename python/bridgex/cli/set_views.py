@@ -113,7 +113,8 @@ def combinations_answer(
         "selection": selection_meta(neurons.selection, neurons.report),
         "layers": _layers(neurons, layers),
     }
-    return Answer("bridgex.combinations/1", rows, [table], meta)
+    columns = ("languages", "language_count", "neurons")
+    return Answer("bridgex.combinations/1", rows, [table], meta, columns)
 
 
 def neurons_answer(
@@ -128,27 +129,22 @@ def neurons_answer(
 ) -> Answer:
     """The neurons that all of some languages share, or any has, and none of others."""
     mask = neurons.combined(languages, without=without, any_of=any_of)
-    rows = _neuron_rows(mask, neurons, (*languages, *without), statistics)
-    report = neurons.only(tuple(dict.fromkeys((*languages, *without)))).report
+    involved = tuple(dict.fromkeys((*languages, *without)))
+    columns = _neuron_columns(mask, neurons, {code: statistics[code] for code in involved})
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    report = neurons.only(involved).report
     chosen = _layers(neurons, layers)
     sizes = [int(mask[layer_slice(neurons.layer_offsets, layer)].sum()) for layer in chosen]
-    tables = [
-        Table(
-            title=f"Neurons of {_spoken(languages, without, any_of=any_of)} by layer "
-            f"({rule_of(neurons.selection)})",
-            columns=("layer", "neurons"),
-            rows=[(str(layer), size) for layer, size in zip(chosen, sizes, strict=True)],
-        ),
-        Table(
-            title="Neurons",
-            columns=("layer", "neuron", *(f"p({code})" for code in languages)),
-            rows=[
-                (str(row["layer"]), row["neuron"], *(row[f"probability_{c}"] for c in languages))
-                for row in rows[:limit]
-            ],
-            notes=(*_more(len(rows), limit), *set_notes(report, neurons.selection, advice=True)),
-        ),
-    ]
+    spoken = (" or " if any_of else ", ").join(languages)
+    if without:
+        spoken += f" without {', '.join(without)}"
+    by_layer = Table(
+        title=f"Neurons of {spoken} by layer ({rule_of(neurons.selection)})",
+        columns=("layer", "neurons"),
+        rows=[(str(layer), size) for layer, size in zip(chosen, sizes, strict=True)],
+    )
+    notes = (*_more(len(rows), limit), *set_notes(report, neurons.selection, advice=True))
+    tables = [by_layer, _first_neurons(rows[:limit], languages, notes)]
     meta = {
         "languages": list(languages),
         "any": any_of,
@@ -157,37 +153,43 @@ def neurons_answer(
         "layers": chosen,
         "by_layer": sizes,
     }
-    return Answer("bridgex.neurons/1", rows, tables, meta)
+    return Answer("bridgex.neurons/1", rows, tables, meta, tuple(columns))
 
 
-def _neuron_rows(
+def _first_neurons(
+    rows: Sequence[dict[str, Any]], languages: Sequence[str], notes: Sequence[str]
+) -> Table:
+    return Table(
+        title="Neurons",
+        columns=("layer", "neuron", *(f"p({code})" for code in languages)),
+        rows=[
+            (str(row["layer"]), row["neuron"], *(row[f"probability_{code}"] for code in languages))
+            for row in rows
+        ],
+        notes=notes,
+    )
+
+
+def _neuron_columns(
     mask: NDArray[np.bool_],
     neurons: LanguageNeurons,
-    languages: tuple[str, ...],
     statistics: Mapping[str, NeuronStatistics],
-) -> list[dict[str, Any]]:
+) -> dict[str, list[Any]]:
     flat = np.flatnonzero(mask)
     layers = np.searchsorted(neurons.layer_offsets, flat, side="right") - 1
-    probability = {code: statistics[code].activation_probability for code in languages}
-    mean = {code: statistics[code].mean for code in languages}
-    return [
-        {
-            "layer": int(layer),
-            "neuron": int(index - neurons.layer_offsets[layer]),
-            **{f"probability_{code}": float(probability[code][index]) for code in languages},
-            **{f"mean_{code}": float(mean[code][index]) for code in languages},
-        }
-        for index, layer in zip(flat, layers, strict=True)
-    ]
+    columns: dict[str, NDArray[Any]] = {
+        "layer": layers,
+        "neuron": flat - neurons.layer_offsets[layers],
+    }
+    for code, one in statistics.items():
+        columns[f"probability_{code}"] = one.activation_probability[flat]
+    for code, one in statistics.items():
+        columns[f"mean_{code}"] = one.mean[flat]
+    return {name: values.tolist() for name, values in columns.items()}
 
 
 def _layers(neurons: LanguageNeurons, layers: Sequence[int] | None) -> list[int]:
     return list(range(neurons.layer_offsets.size - 1) if layers is None else layers)
-
-
-def _spoken(languages: Sequence[str], without: Sequence[str], *, any_of: bool) -> str:
-    joined = " or ".join(languages) if any_of else ", ".join(languages)
-    return f"{joined} without {', '.join(without)}" if without else joined
 
 
 def _more(count: int, limit: int) -> tuple[str, ...]:
