@@ -11,7 +11,7 @@ UV ?= $(or $(shell command -v uv 2>/dev/null),$(BIN)/uv)
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 
-.PHONY: help setup fmt lint test test-fast test-rust test-python bench demo docs requirements clean
+.PHONY: help setup fmt lint test test-fast test-rust test-python bench demo docs fuzz requirements clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -67,6 +67,12 @@ test-fast: $(VENV)/.dev  ## the tests that need no model
 
 bench: $(VENV)/.dev  ## speed against named rivals
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/pytest benches/python --benchmark-only
+
+# Needs a nightly toolchain and `cargo install cargo-fuzz`; `make test` calls the targets as well.
+fuzz: export CARGO_TARGET_DIR := $(CURDIR)/target/fuzz
+fuzz:  ## a minute of random input for each function of the core
+	@for target in dependence spectrum overlap_counts top_k; do \
+	  cargo +nightly fuzz run --fuzz-dir rust/fuzz $$target -- -max_total_time=60 -max_len=3000; done
 
 docs: $(VENV)/.dev  ## make the pages that come from the program itself
 	@$(BIN)/python -m bridgex.cli.reference > docs/reference/cli.md
