@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridgex.analysis import overlap, rank_bridges, spectrum
-from bridgex.analysis.spectra import language_neurons
+from bridgex.analysis.spectrum_inputs import language_neurons
 from bridgex.analysis.spectrum_options import SpectrumOptions
 from bridgex.engines.generator import ModelGenerator
 from bridgex.engines.local import ingest_corpus, ingest_probes

@@ -12,13 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bridgex.analysis.arrays import Reason, spectrum_scores
-from bridgex.analysis.bridge_sets import bridge_neurons
-from bridgex.analysis.layer_sets import MINIMUM_NEURONS, choose_sets
-from bridgex.analysis.rules import check_layers
-from bridgex.analysis.selection import select_neurons
-from bridgex.analysis.spectrum_options import SpectrumOptions
-from bridgex.errors import InvalidInputError, NotFoundError
-from bridgex.schema import MINIMUM_SAMPLES, Pair
+from bridgex.analysis.layer_sets import MINIMUM_NEURONS
+from bridgex.analysis.spectrum_inputs import spectrum_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,10 +22,11 @@ if TYPE_CHECKING:
 
     from bridgex.analysis.arrays import SpectrumScores
     from bridgex.analysis.layer_sets import LayerSets
-    from bridgex.analysis.rules import Selection
-    from bridgex.analysis.selection import LanguageNeurons, SetReport
-    from bridgex.schema import GoldFilter, NeuronStatistics, Pair
-    from bridgex.store import Probes, Snapshot
+    from bridgex.analysis.selection import SetReport
+    from bridgex.analysis.spectrum_inputs import SpectrumInputs
+    from bridgex.analysis.spectrum_options import SpectrumOptions
+    from bridgex.schema import GoldFilter, Pair
+    from bridgex.store import Snapshot
 
 
 @dataclass(frozen=True)
@@ -92,15 +88,6 @@ def middle_layers(layer_count: int) -> range:
     return range(layer_count // 3, -(-2 * layer_count // 3))
 
 
-def language_neurons(
-    snapshot: Snapshot, selection: Selection
-) -> tuple[LanguageNeurons, dict[str, NeuronStatistics]]:
-    """Choose the neurons of every language of a store; return the statistics too."""
-    statistics = {code: snapshot.statistics(code) for code in snapshot.languages}
-    neurons = select_neurons(statistics, snapshot.provenance.layer_offsets, selection)
-    return neurons, statistics
-
-
 def spectrum(
     snapshot: Snapshot,
     pair: Pair,
@@ -143,55 +130,40 @@ def spectrum(
     ----------
     Xu et al., "BridgeX-ICL", EMNLP 2025, arXiv 2508.17078.
     """
-    options = options or SpectrumOptions()
-    offsets = snapshot.provenance.layer_offsets
-    chosen = check_layers(layers, offsets.size - 1)
-    candidates = _check_bridges(bridges, pair, snapshot.languages)
-    probes = _choose_probes(snapshot, pair, gold)
-    neurons, statistics = language_neurons(snapshot, options.selection)
-    of_bridges = {
-        code: bridge_neurons(
-            options.bridge_set, code, pair, neurons, statistics, percent=options.bridge_percent
-        )
-        for code in candidates
-    }
-    sets = choose_sets(neurons, pair, of_bridges, chosen)
-    scores = _score(probes, chosen, sets, options, threads)
+    inputs = spectrum_inputs(
+        snapshot, pair, bridges=bridges, layers=layers, gold=gold, options=options
+    )
+    return spectrum_of(inputs, threads=threads)
+
+
+def spectrum_of(inputs: SpectrumInputs, *, threads: int | None = None) -> Spectrum:
+    """Compute the spectrum of what was read from a store."""
+    options, sets = inputs.options, inputs.sets
+    scores = spectrum_scores(
+        inputs.pair_rows,
+        inputs.bridge_rows,
+        inputs.members,
+        estimator=options.estimator,
+        normalize=options.normalize,
+        threads=threads,
+        **options.kernel,
+    )
     return Spectrum(
-        pair=pair,
-        bridges=candidates,
-        layers=chosen,
-        layer_count=offsets.size - 1,
+        pair=inputs.pair,
+        bridges=inputs.bridges,
+        layers=inputs.layers,
+        layer_count=inputs.layer_count,
         score=scores.score,
         reason=_reasons(sets, scores),
         pair_counts=np.array([one.pair.size for one in sets]),
         bridge_counts=np.array([[member.size for member in one.members] for one in sets]),
         shared_counts=np.array([one.shared for one in sets]),
         error_bound=scores.error_bound,
-        sample_count=probes.sample_count,
-        considered=probes.considered,
-        gold=probes.gold,
-        sets=neurons.only((*pair, *candidates)).report,
+        sample_count=inputs.probes.sample_count,
+        considered=inputs.probes.considered,
+        gold=inputs.probes.gold,
+        sets=inputs.neurons.only((*inputs.pair, *inputs.bridges)).report,
         options=options,
-    )
-
-
-def _score(
-    probes: Probes,
-    layers: Sequence[int],
-    sets: Sequence[LayerSets],
-    options: SpectrumOptions,
-    threads: int | None,
-) -> SpectrumScores:
-    used = [one.estimable() for one in sets]
-    return spectrum_scores(
-        [probes.rows(layer, one.pair) for layer, one in zip(layers, used, strict=True)],
-        [probes.rows(layer, one.union) for layer, one in zip(layers, used, strict=True)],
-        [one.members for one in used],
-        estimator=options.estimator,
-        normalize=options.normalize,
-        threads=threads,
-        **options.kernel,
     )
 
 
@@ -216,44 +188,3 @@ def _reason(pair_size: int, bridge_size: int, code: Reason) -> str:
     if code == Reason.NO_BANDWIDTH:
         return "the rows have no distance from each other"
     return "no neuron of a set varies enough over the probes"
-
-
-def _choose_probes(snapshot: Snapshot, pair: Pair, gold: GoldFilter | None) -> Probes:
-    probes = snapshot.probes(pair, gold)
-    if probes.sample_count >= MINIMUM_SAMPLES:
-        return probes
-    if gold is None and probes.gold == "keep":
-        try:
-            return _choose_probes(snapshot, pair, "off")
-        except NotFoundError:
-            pass  # the store has no others, and the message below says what to do
-    of = f" of {probes.considered} words" if probes.gold == "keep" else ""
-    raise InvalidInputError(
-        f"{pair} has {probes.sample_count} probes{of}, and {MINIMUM_SAMPLES} are needed",
-        hint="Ingest probes of a larger lexicon, or of all words with --gold off.",
-    )
-
-
-def _check_bridges(
-    bridges: Sequence[str] | None, pair: Pair, languages: Sequence[str]
-) -> tuple[str, ...]:
-    chosen = tuple([code for code in languages if code not in pair] if bridges is None else bridges)
-    of_pair = [code for code in chosen if code in pair]
-    if of_pair:
-        raise InvalidInputError(
-            f"{of_pair[0]!r} is of the pair {pair} and cannot be its bridge",
-            hint="Name other candidates.",
-        )
-    if not chosen:
-        raise InvalidInputError(
-            f"there is no candidate for {pair}: the store has statistics of "
-            f"{', '.join(languages) or 'no language'}",
-            hint="Ingest a corpus of another language.",
-        )
-    absent = [code for code in (*pair, *chosen) if code not in languages]
-    if absent:
-        raise NotFoundError(
-            f"no statistics of {', '.join(absent)}; the store has {', '.join(languages)}",
-            hint="Ingest a corpus of each with: bridgex ingest corpus.",
-        )
-    return chosen

@@ -181,7 +181,7 @@ def _language_neurons(
     languages: tuple[str, ...] | None = None,
 ) -> tuple[LanguageNeurons, dict[str, NeuronStatistics]]:
     """Choose among all languages and layers of a store, and show those that are asked for."""
-    from bridgex.analysis.spectra import language_neurons
+    from bridgex.analysis.spectrum_inputs import language_neurons
     from bridgex.store import Store
 
     neurons, statistics = language_neurons(Store.open(store).snapshot(), selection)
