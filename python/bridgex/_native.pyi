@@ -7,7 +7,14 @@ from numpy.typing import NDArray
 _Rows: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 _Vector: TypeAlias = NDArray[np.float64]
 
-__all__ = ["build_info", "dependence", "overlap_counts", "spectrum_scores", "top_k"]
+__all__ = [
+    "build_info",
+    "dependence",
+    "overlap_counts",
+    "resampled_scores",
+    "spectrum_scores",
+    "top_k",
+]
 
 @final
 class _BuildInfo(TypedDict):
@@ -53,3 +60,17 @@ def spectrum_scores(
     NDArray[np.int64],
     NDArray[np.int64],
 ]: ...
+def resampled_scores(
+    pair_rows: _Rows,
+    bridge_rows: _Rows,
+    members: Sequence[NDArray[np.int64]],
+    *,
+    permutations: NDArray[np.int64],
+    subsets: NDArray[np.bool_],
+    estimator: str,
+    normalize: str,
+    bandwidth: str | float,
+    tol: float,
+    dtype: str,
+    threads: int | None,
+) -> tuple[_Vector, NDArray[np.float64], NDArray[np.float64], int]: ...

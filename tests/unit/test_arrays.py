@@ -38,7 +38,7 @@ ROWS = np.random.default_rng(0).normal(size=(3, 20))
         (ROWS, ROWS, {"dtype": "f16"}, 'dtype must be one of f32, f64, not "f16"'),
         (ROWS, ROWS, {"tol": -1e-3}, "tolerance must be finite and not negative, not -0.001"),
         (ROWS, ROWS, {"tol": float("inf")}, "tolerance must be finite and not negative"),
-        (ROWS, ROWS, {"threads": 0}, 'threads must be a positive whole number, not "0"'),
+        (ROWS, ROWS, {"threads": 0}, 'threads must be a whole number from 1 to 1024, not "0"'),
         (ROWS[:1] * 0, ROWS[:1] * 0, {"bandwidth": "layer"}, "no bandwidth is defined"),
     ],
 )

@@ -5,7 +5,7 @@ The one home of shape errors. Values are looked at by the core, which sees them 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -71,13 +71,31 @@ def layer_bounds(values: ArrayLike, bits: int) -> NDArray[np.int64]:
     return offsets.astype(np.int64)
 
 
-def check_samples(first: list[Rows], second: list[Rows]) -> None:
-    """Refuse layers that have different samples."""
+def check_samples(first: list[Rows], second: list[Rows]) -> int:
+    """Refuse layers that have different samples; return how many they have."""
     counts = {rows.shape[1] for rows in (*first, *second)}
     if len(counts) > 1:
         raise InvalidInputError(
             f"all layers must have the same samples, but have {sorted(counts)} of them"
         )
+    return counts.pop() if counts else 0
+
+
+def draws(
+    values: ArrayLike | None, samples: int, name: str, dtype: type[np.int64 | np.bool_]
+) -> NDArray[Any]:
+    """Return draws of samples, (draw, sample); none where there are no values."""
+    if values is None:
+        return np.empty((0, samples), dtype=dtype)
+    array = np.asarray(values)
+    kinds = "b" if dtype is np.bool_ else "iu"
+    if array.dtype.kind not in kinds or array.ndim != _MATRIX or array.shape[1] != samples:
+        expected = "booleans" if dtype is np.bool_ else "whole numbers"
+        raise InvalidInputError(
+            f"{name} must be {expected} with shape (draw, {samples}), not {array.dtype} with "
+            f"shape {array.shape}"
+        )
+    return np.ascontiguousarray(array, dtype=dtype)
 
 
 def member_indices(

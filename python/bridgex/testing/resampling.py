@@ -138,7 +138,8 @@ def subset_scores(
     Every estimator is that of so many samples: with m of them, ``unbiased`` is the U-statistic of
     the m, ``biased`` divides by (m - 1)². The published trace, which grows with the square of the
     number of samples, is brought to that of all by (S / m)². A row with one value only in the
-    subset scores 0 there, as constant rows do.
+    subset scores 0 there, as constant rows do. Rows that cannot be estimated from all samples are
+    left out of every subset.
 
     Parameters
     ----------
@@ -155,7 +156,7 @@ def subset_scores(
     grows = estimator == "reference" and normalize == "none"
     for at, layer in enumerate(layers):
         for candidate, own in enumerate(layer.members):
-            x, y, widths = _prepared(layer, own, bandwidth)
+            x, y, widths = _estimable(_prepared(layer, own, bandwidth), estimator, normalize)
             for b, kept in enumerate(subsets):
                 matrix = reference.standardised_matrix(
                     _centred_rows(x[:, kept]),
@@ -182,6 +183,16 @@ def _prepared(layer: Layer, own: NDArray[np.int64], bandwidth: str | float) -> P
     if bandwidth == "layer":
         bandwidth = reference.layer_bandwidth(np.concatenate([x, union]))
     return x, union[own], reference.bandwidths(x, union[own], bandwidth)
+
+
+def _estimable(prepared: Prepared, estimator: Estimator, normalize: Normalize) -> Prepared:
+    """Return the rows whose own terms are positive over all samples, or that are constant."""
+    x, y, widths = prepared
+    kept = [
+        ~np.isnan(reference.own_terms(rows, width, estimator, normalize))
+        for rows, width in zip((x, y), widths, strict=True)
+    ]
+    return x[kept[0]], y[kept[1]], (widths[0][kept[0]], widths[1][kept[1]])
 
 
 def _centred_rows(rows: Matrix) -> Matrix:

@@ -92,6 +92,12 @@ pub enum Error {
         /// Rows there are.
         rows: usize,
     },
+    /// A draw of samples is not a permutation.
+    #[error("permutation {draw} must name every sample once")]
+    Draw {
+        /// Position of the draw.
+        draw: usize,
+    },
     /// A tolerance is negative or not finite.
     #[error("the tolerance must be finite and not negative, not {tolerance}")]
     Tolerance {
@@ -117,8 +123,8 @@ pub enum Error {
         /// The value given.
         value: String,
     },
-    /// A number of threads is not a positive whole number.
-    #[error("{what} must be a positive whole number, not {value:?}")]
+    /// A number of threads is not a whole number from 1 to 1024.
+    #[error("{what} must be a whole number from 1 to 1024, not {value:?}")]
     Threads {
         /// Where the number came from.
         what: &'static str,

@@ -7,7 +7,10 @@
 use std::{
     collections::HashMap,
     process,
-    sync::{Arc, LazyLock, Mutex, PoisonError},
+    sync::{
+        Arc, LazyLock, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
@@ -17,6 +20,9 @@ use crate::{Error, Result, simd};
 
 /// The environment variable that gives the number of threads where a call does not.
 pub const VARIABLE: &str = "BRIDGEX_NUM_THREADS";
+
+/// More threads than this are taken for a mistake.
+const MOST_THREADS: usize = 1024;
 
 /// Pools by process id and number of threads.
 type Pools = HashMap<(u32, usize), Arc<ThreadPool>>;
@@ -55,6 +61,14 @@ pub fn run<R: Send>(threads: Option<usize>, operation: impl FnOnce() -> R + Send
     Ok(pool(thread_count(threads)?)?.install(operation))
 }
 
+/// Refuse to go on where the caller asked to stop.
+///
+/// # Errors
+/// [`Error::Interrupted`] once `stop` is set.
+pub(crate) fn check(stop: &AtomicBool) -> Result<()> {
+    if stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
+}
+
 fn pool(threads: usize) -> Result<Arc<ThreadPool>> {
     let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
     let key = (process::id(), threads);
@@ -73,7 +87,7 @@ fn pool(threads: usize) -> Result<Arc<ThreadPool>> {
 
 fn positive(what: &'static str, text: &str) -> Result<usize> {
     match text.trim().parse() {
-        Ok(count) if count > 0 => Ok(count),
+        Ok(count) if (1..=MOST_THREADS).contains(&count) => Ok(count),
         _ => Err(Error::Threads { what, value: text.to_owned() }),
     }
 }

@@ -2,7 +2,7 @@
 
 use bridgex_core::{
     Error, Rows,
-    dependence::{self as core, Bandwidth, Layer, LayerScores, Options},
+    dependence::{self as core, Bandwidth, Draws, Layer, LayerScores, Options},
     rows::Values,
 };
 use numpy::{
@@ -137,6 +137,49 @@ pub(crate) fn spectrum_scores<'py>(
     spectrum_arrays(py, &scores, members.first().map_or(0, Vec::len))
 }
 
+type ResampledArrays<'py> =
+    (Bound<'py, PyArray1<f64>>, Bound<'py, PyArray2<f64>>, Bound<'py, PyArray2<f64>>, usize);
+
+/// Scores of one layer as they are, permuted, and of some of the samples; and the rank.
+#[pyfunction]
+#[pyo3(signature = (
+    pair_rows, bridge_rows, members, *, permutations, subsets, estimator, normalize, bandwidth,
+    tol, dtype, threads
+))]
+#[allow(clippy::too_many_arguments)] // one call per operation, options by name
+#[allow(clippy::needless_pass_by_value)] // arguments are extracted by value
+pub(crate) fn resampled_scores<'py>(
+    py: Python<'py>,
+    pair_rows: Matrix<'py>,
+    bridge_rows: Matrix<'py>,
+    members: Vec<PyReadonlyArray1<'py, i64>>,
+    permutations: PyReadonlyArray2<'py, i64>,
+    subsets: PyReadonlyArray2<'py, bool>,
+    estimator: &str,
+    normalize: &str,
+    bandwidth: Width,
+    tol: f64,
+    dtype: &str,
+    threads: Option<usize>,
+) -> PyResult<ResampledArrays<'py>> {
+    let options = options(estimator, normalize, &bandwidth, tol, dtype)
+        .map_err(|error| translate(py, &error))?;
+    let members: Vec<Vec<usize>> = members.iter().map(vector).collect::<PyResult<_>>()?;
+    let orders: Vec<usize> = permutations.as_slice()?.iter().copied().map(index).collect();
+    let layer =
+        Layer { pair: pair_rows.rows(py)?, bridge: bridge_rows.rows(py)?, members: &members };
+    let draws = Draws { permutations: &orders, subsets: subsets.as_slice()? };
+    let scores = interruptible(py, |stop| core::resampled(&layer, draws, &options, threads, stop))?;
+    let table =
+        |values, draws: usize| PyArray1::from_vec(py, values).reshape([draws, members.len()]);
+    Ok((
+        PyArray1::from_vec(py, scores.observed),
+        table(scores.permuted, permutations.shape()[0])?,
+        table(scores.subset, subsets.shape()[0])?,
+        scores.rank,
+    ))
+}
+
 fn spectrum_arrays<'py>(
     py: Python<'py>,
     scores: &[LayerScores],
@@ -157,11 +200,15 @@ fn spectrum_arrays<'py>(
 
 /// Members as indices; negative ones become one that no layer has.
 fn indices(members: &[Vec<PyReadonlyArray1<'_, i64>>]) -> PyResult<Vec<Vec<Vec<usize>>>> {
-    let index = |&member: &i64| usize::try_from(member).unwrap_or(usize::MAX);
-    let vector = |array: &PyReadonlyArray1<'_, i64>| -> PyResult<Vec<usize>> {
-        Ok(array.as_slice()?.iter().map(index).collect())
-    };
     members.iter().map(|layer| layer.iter().map(vector).collect()).collect()
+}
+
+fn vector(array: &PyReadonlyArray1<'_, i64>) -> PyResult<Vec<usize>> {
+    Ok(array.as_slice()?.iter().copied().map(index).collect())
+}
+
+fn index(number: i64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 fn options(

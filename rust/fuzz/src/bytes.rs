@@ -80,10 +80,7 @@ impl<'a> Bytes<'a> {
     pub fn options(&mut self) -> Options {
         use Estimator::{Biased, Linear, Reference, Unbiased};
         let width = self.byte();
-        // The published way to standardise comes with kernels, and rows of tiny scale vanish in it.
-        let kernels = width % 5 == 1;
-        let estimators = [Unbiased, Biased, Reference, Linear];
-        let estimator = self.pick(&estimators[..if kernels { 3 } else { 4 }]);
+        let estimator = self.pick(&[Unbiased, Biased, Reference, Linear]);
         Options {
             estimator,
             normalize: self.pick(&[Normalize::Cka, Normalize::None]),

@@ -46,14 +46,25 @@ impl Formula {
         }
     }
 
+    /// The same for a part of `samples`: what grows with their number is brought to that of all.
+    pub fn of_part(self, samples: usize) -> Self {
+        match self.estimator {
+            Estimator::Reference => {
+                let share = self.root * self.root / samples as f64;
+                Self { factor: self.factor / (share * share), ..self }
+            }
+            _ => self,
+        }
+    }
+
     /// Whether the estimator has a vector over the samples.
     pub fn has_vector(&self) -> bool {
         self.weight != 0.0
     }
 
-    /// The sum of a neuron with itself, from the products of its vector and its total.
-    pub fn own(&self, squared_vector: f64, total: f64) -> f64 {
-        1.0 + self.weight * squared_vector + self.total_weight * total * total
+    /// The sum of a neuron with itself, from its ‖A‖² and the square and the sum of its vector.
+    pub fn own(&self, squared_norm: f64, squared_vector: f64, total: f64) -> f64 {
+        squared_norm + self.weight * squared_vector + self.total_weight * total * total
     }
 
     /// What scores of a neuron are multiplied by: its part of the normalisation, or of the

@@ -14,18 +14,25 @@
 mod block;
 mod bound;
 mod estimate;
+mod matches;
 mod neuron;
 mod options;
+mod resample;
+mod subset;
 mod tile;
 
 use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 
-pub use self::options::{Bandwidth, Estimator, Normalize, Options, Precision};
 use self::{
     block::{Outcome, Request},
+    matches::Matches,
     neuron::Part,
+};
+pub use self::{
+    options::{Bandwidth, Estimator, Normalize, Options, Precision},
+    resample::{Draws, Resampled, resampled},
 };
 use crate::{
     Error, Result, Rows,
@@ -146,19 +153,19 @@ pub fn dependence(
     }
     let everyone: Vec<usize> = (0..y.count()).collect();
     let outcome = parallel::run(threads, || -> Result<Option<Outcome>> {
-        let x = standardised(x, "x", None, options)?;
-        let y = standardised(y, "y", None, options)?;
+        let x = standardised(x, "x", None, options, stop)?;
+        let y = standardised(y, "y", None, options, stop)?;
         let (x, y): (Vec<_>, Vec<_>) = (x.iter().collect(), y.iter().collect());
         let members = [everyone.as_slice()];
         Request { x: &x, y: &y, members: &members, options, matrix, stop }.run()
     })??;
     let outcome = outcome.ok_or(Error::NoBandwidth)?;
-    let cell = cell(&outcome, 0, &everyone);
+    let cell = cell(&outcome.matches, 0, &everyone);
     Ok(Dependence {
         layer_score: cell.score,
-        row_max: outcome.row_max,
-        column_max: outcome.column_max,
-        matrix: outcome.matrix,
+        row_max: outcome.matches.row_max,
+        column_max: outcome.matches.column_max,
+        matrix: outcome.matches.matrix,
         rank: outcome.rank,
         error_bound: outcome.error_bound,
         x_widths: outcome.x_widths,
@@ -208,8 +215,8 @@ fn layer_scores(
     options: &Options,
     stop: &AtomicBool,
 ) -> Result<LayerScores> {
-    let pair = standardised(layer.pair, "pair_rows", Some(position), options)?;
-    let bridge = standardised(layer.bridge, "bridge_rows", Some(position), options)?;
+    let pair = standardised(layer.pair, "pair_rows", Some(position), options, stop)?;
+    let bridge = standardised(layer.bridge, "bridge_rows", Some(position), options, stop)?;
     let x: Vec<&Standardised> = pair.iter().collect();
     let request = |y: &[&Standardised], members: &[&[usize]]| {
         Request { x: &x, y, members, options, matrix: false, stop }.run()
@@ -250,7 +257,7 @@ fn collect(layer: &Layer<'_>, outcome: Option<&Outcome>) -> LayerScores {
             _ if layer.pair.count() == 0 => none(Reason::NoPairNeurons),
             _ if members.is_empty() => none(Reason::NoBridgeNeurons),
             None => none(Reason::NoBandwidth),
-            Some(outcome) => cell(outcome, candidate, members),
+            Some(outcome) => cell(&outcome.matches, candidate, members),
         }
     });
     LayerScores {
@@ -261,34 +268,25 @@ fn collect(layer: &Layer<'_>, outcome: Option<&Outcome>) -> LayerScores {
 }
 
 /// The layer score of a candidate.
-fn cell(outcome: &Outcome, candidate: usize, members: &[usize]) -> Cell {
-    let n1 = outcome.x_parts.len();
-    let rows = &outcome.row_max[candidate * n1..(candidate + 1) * n1];
-    let columns: Vec<f64> = members.iter().map(|&member| outcome.column_max[member]).collect();
+fn cell(matches: &Matches, candidate: usize, members: &[usize]) -> Cell {
     let parts = || {
-        let members = members.iter().map(|&member| outcome.y_parts[member]);
-        outcome.x_parts.iter().copied().chain(members)
+        let members = members.iter().map(|&member| matches.y_parts[member]);
+        matches.x_parts.iter().copied().chain(members)
     };
     let count = |wanted: Part| parts().filter(|&part| part == wanted).count();
-    let reason = if outcome.x_parts.iter().all(|&part| part == Part::LeftOut) {
+    let reason = if matches.x_parts.iter().all(|&part| part == Part::LeftOut) {
         Reason::PairLeftOut
-    } else if members.iter().all(|&member| outcome.y_parts[member] == Part::LeftOut) {
+    } else if members.iter().all(|&member| matches.y_parts[member] == Part::LeftOut) {
         Reason::BridgeLeftOut
     } else {
         Reason::Estimable
     };
     Cell {
-        score: f64::midpoint(mean_of_numbers(rows), mean_of_numbers(&columns)),
+        score: matches.layer_score(candidate, members),
         reason,
         constant_rows: count(Part::Constant),
         left_out: count(Part::LeftOut),
     }
-}
-
-/// Mean of the values that are not NaN; NaN where all are.
-fn mean_of_numbers(values: &[f64]) -> f64 {
-    let numbers: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
-    numbers.iter().sum::<f64>() / numbers.len() as f64
 }
 
 fn standardised(
@@ -296,10 +294,12 @@ fn standardised(
     set: &'static str,
     layer: Option<usize>,
     options: &Options,
+    stop: &AtomicBool,
 ) -> Result<Vec<Standardised>> {
     let rows: Vec<Result<Standardised>> = (0..rows.count())
         .into_par_iter()
         .map(|index| {
+            parallel::check(stop)?;
             let row = rows.row(index);
             if let Some(sample) = row.iter().position(|value| !value.is_finite()) {
                 let value = row[sample];

@@ -1,22 +1,33 @@
 //! One neuron, prepared: few features, or its kernel where few do not suffice.
 
+use std::{ops::Range, sync::atomic::AtomicBool};
+
 use super::{
     estimate::Formula,
     options::{Estimator, Normalize},
 };
 use crate::{
-    kernel::{eigen::Eigen, exact::Centring, features::Factor, standardise::Standardised},
+    Result,
+    kernel::{
+        eigen::Eigen,
+        exact::Centring,
+        features::{Factor, diagonal, square_sum, sum_of},
+        standardise::Standardised,
+    },
     real::Real,
     simd::{dot, sum},
 };
 
 /// An own term of the estimator counts as positive from this share of the biased one: below it
 /// there is only rounding.
-const POSITIVE: f64 = 1e-9;
+pub(super) const POSITIVE: f64 = 1e-9;
 
 /// Where the own term is a smaller share than this, its reciprocal would blow up every error, and
 /// the kernel itself is used.
 const SMALL_OWN: f64 = 1.0 / 16.0;
+
+/// So many features are affordable whatever the number of samples.
+const FEW_SAMPLES: usize = 32;
 
 /// Share of the tolerance that the columns left out of a factor may use.
 const RESIDUAL_SHARE: f64 = 0.01;
@@ -25,8 +36,11 @@ const RESIDUAL_SHARE: f64 = 0.01;
 /// double: their rounding is about a hundredth of it.
 const SINGLE_LIMIT: f64 = 1e-4;
 
-/// Further from the mean than this, in kernel widths, squares leave the range of single precision.
-const SINGLE_RANGE: f64 = 1e18;
+/// The largest distances from the mean, in kernel widths, whose squares single precision holds.
+const SINGLE_RANGE: Range<f64> = 1e-9..1e18;
+
+/// Where normalising makes errors grow by more, features are computed in double precision.
+const SINGLE_AMPLIFICATION: f64 = 2.0;
 
 /// Share of the tolerance that one neuron's truncation may use; a pair has two of them.
 const TRUNCATION_SHARE: f64 = 0.45;
@@ -39,6 +53,9 @@ pub(super) struct Plan {
     pub tolerance: f64,
     /// A lower bound of the largest normalising factor, by which errors grow.
     pub amplification: f64,
+    /// Whether neurons that need many features take part through their kernels. Without kernels
+    /// the product of a neuron's features is taken as its kernel.
+    pub kernels: bool,
 }
 
 /// How a neuron takes part.
@@ -76,6 +93,8 @@ pub(super) struct Accuracy {
 pub(super) struct Neuron<T> {
     pub part: Part,
     pub accuracy: Accuracy,
+    /// ‖HKH‖.
+    pub norm: f64,
     /// `1 / √own` where scores are normalised, else 1.
     pub amplification: f64,
     /// Factor of its scores.
@@ -84,6 +103,8 @@ pub(super) struct Neuron<T> {
     pub features: Vec<T>,
     /// Number of features.
     pub rank: usize,
+    /// Sums of the features before they were centred, over √‖HKH‖.
+    pub sums: Vec<f64>,
     /// The estimator's vector over the samples, over ‖HKH‖.
     pub vector: Vec<T>,
     /// Sum of the vector.
@@ -110,9 +131,9 @@ pub(super) struct KernelForm {
 
 impl KernelForm {
     /// Nothing where the neuron cannot be estimated.
-    pub fn new(u: Vec<f64>, formula: &Formula) -> Option<Self> {
-        let centring = Centring::new(&u);
-        let norm = centring.squared_norm(&u).sqrt();
+    pub fn new(u: Vec<f64>, formula: &Formula, stop: &AtomicBool) -> Result<Option<Self>> {
+        let centring = Centring::new(&u, stop)?;
+        let norm = centring.squared_norm(&u, stop)?.sqrt();
         let mut vector = match formula.estimator {
             Estimator::Unbiased => centring.diagonal(),
             Estimator::Reference => centring.row_sums(),
@@ -120,63 +141,75 @@ impl KernelForm {
         };
         vector.iter_mut().for_each(|value| *value /= norm);
         let total = sum(&vector);
-        let own = formula.own(dot(&vector, &vector), total);
+        let own = formula.own(1.0, dot(&vector, &vector), total);
         let estimable =
             norm.is_normal() && (formula.normalize == Normalize::None || own > POSITIVE);
-        estimable.then(|| Self {
+        Ok(estimable.then(|| Self {
             scale: formula.scale(own, norm),
             u,
             centring,
             norm,
             vector,
             total,
-        })
+        }))
     }
 }
 
 impl<T: Real> Neuron<T> {
     /// Prepare a standardised row with a kernel of that width.
-    pub fn new(row: &Standardised, width: f64, plan: &Plan) -> Self {
+    pub fn new(row: &Standardised, width: f64, plan: &Plan, stop: &AtomicBool) -> Result<Self> {
         if row.constant {
-            return Self::without(Part::Constant);
+            return Ok(Self::without(Part::Constant));
         }
         if plan.formula.estimator == Estimator::Linear {
-            let factor = Factor::<T>::linear(&row.values);
-            return Self::from_factor(&factor, &factor.spectrum(), 1, plan);
+            let factor = Factor::<f64>::linear(&row.values);
+            let neuron = Neuron::<f64>::from_factor(&factor, &factor.spectrum(), 1, plan);
+            return Ok(neuron.map_or_else(|| Self::without(Part::LeftOut), Neuron::rounded));
         }
         let Some(u) = scaled(&row.values, width) else {
-            return Self::without(Part::LeftOut);
+            return Ok(Self::without(Part::LeftOut));
         };
-        let limit = plan.tolerance / (plan.amplification * plan.amplification);
-        if limit <= 0.0 {
-            return Self::by_kernel(u, plan);
+        match Self::by_features(&u, plan) {
+            Some(neuron) => Ok(neuron),
+            None if plan.kernels => Self::by_kernel(u, plan, stop),
+            None => Ok(Self::without(Part::LeftOut)),
         }
-        let far = u.iter().any(|value| value.abs() > SINGLE_RANGE);
-        let neuron = if limit < SINGLE_LIMIT || far {
-            Self::by_features::<f64>(&u, limit, plan)
-        } else {
-            Self::by_features::<T>(&u, limit, plan)
-        };
-        neuron.unwrap_or_else(|| Self::by_kernel(u, plan))
     }
 
-    /// Through features that are computed in the precision `F`, where few suffice.
-    fn by_features<F: Real>(u: &[f64], limit: f64, plan: &Plan) -> Option<Self> {
-        let max_rank = max_rank(u.len());
-        let factor = Factor::<F>::gaussian(u, RESIDUAL_SHARE * limit, 2 * max_rank + 16);
-        let spectrum = factor.spectrum();
-        let rank = truncation(&spectrum, factor.residual, TRUNCATION_SHARE * limit)?;
-        if rank > max_rank {
+    /// Through features, where few suffice.
+    fn by_features(u: &[f64], plan: &Plan) -> Option<Self> {
+        let limit = plan.tolerance / (plan.amplification * plan.amplification);
+        if limit <= 0.0 {
             return None;
         }
-        let neuron = Self::from_factor(&factor, &spectrum, rank, plan);
+        let single = |neuron: &Self| neuron.amplification.powi(2) <= SINGLE_AMPLIFICATION;
+        if limit >= SINGLE_LIMIT
+            && SINGLE_RANGE.contains(&largest(u))
+            && let Some(neuron) = Self::by_features_of(u, limit, plan).filter(single)
+        {
+            return Some(neuron);
+        }
+        Neuron::<f64>::by_features_of(u, limit, plan).map(Neuron::rounded)
+    }
+
+    fn by_features_of(u: &[f64], limit: f64, plan: &Plan) -> Option<Self> {
+        let max_rank = max_rank(u.len(), plan.kernels);
+        let factor = Factor::<T>::gaussian(u, RESIDUAL_SHARE * limit, 2 * max_rank + 16);
+        let spectrum = factor.spectrum();
+        let rank = truncation(&spectrum, factor.residual, TRUNCATION_SHARE * limit);
+        if !plan.kernels {
+            let rank = rank.unwrap_or(spectrum.values.len()).min(max_rank);
+            return Self::from_factor(&factor, &spectrum, rank, plan);
+        }
+        let rank = rank.filter(|&rank| rank <= max_rank)?;
+        let neuron = Self::from_factor(&factor, &spectrum, rank, plan)?;
         (neuron.amplification.powi(2) * SMALL_OWN <= 1.0).then_some(neuron)
     }
 
-    fn by_kernel(u: Vec<f64>, plan: &Plan) -> Self {
-        let kernel = KernelForm::new(u, &plan.formula);
+    fn by_kernel(u: Vec<f64>, plan: &Plan, stop: &AtomicBool) -> Result<Self> {
+        let kernel = KernelForm::new(u, &plan.formula, stop)?;
         let part = if kernel.is_some() { Part::Kernel } else { Part::LeftOut };
-        Self { kernel, ..Self::without(part) }
+        Ok(Self { kernel, ..Self::without(part) })
     }
 
     fn without(part: Part) -> Self {
@@ -187,25 +220,30 @@ impl<T: Real> Neuron<T> {
             scale: 0.0,
             features: Vec::new(),
             rank: 0,
+            sums: Vec::new(),
+            norm: 0.0,
             vector: Vec::new(),
             total: 0.0,
             kernel: None,
         }
     }
 
-    fn from_factor<F: Real>(
-        factor: &Factor<F>,
-        spectrum: &Eigen,
-        rank: usize,
-        plan: &Plan,
-    ) -> Self {
+    /// Nothing where the neuron cannot be estimated.
+    fn from_factor(factor: &Factor<T>, spectrum: &Eigen, rank: usize, plan: &Plan) -> Option<Self> {
         let norm = dot(&spectrum.values, &spectrum.values).sqrt();
+        if !norm.is_normal() {
+            return None;
+        }
         let residual = factor.residual / norm;
         let tail = &spectrum.values[rank..];
-        let mut neuron = Self { rank, ..Self::without(Part::Features) };
         let scale = 1.0 / norm.sqrt();
-        let directions = factor.directions(spectrum, rank, scale);
-        neuron.features = directions.into_iter().map(|value| T::of(value.wide())).collect();
+        let mut neuron = Self {
+            rank,
+            norm,
+            features: factor.directions(spectrum, rank, scale),
+            sums: factor.direction_sums(spectrum, rank, scale),
+            ..Self::without(Part::Features)
+        };
         neuron.accuracy = Accuracy {
             norm: dot(tail, tail).sqrt() / norm + residual,
             trace: sum(tail) / norm + residual,
@@ -213,42 +251,85 @@ impl<T: Real> Neuron<T> {
             residual,
             ..Accuracy::default()
         };
-        neuron.add_vector(factor, norm, &plan.formula);
-        neuron
+        let kept = &spectrum.values[..rank];
+        let squared_norm = if plan.kernels { 1.0 } else { dot(kept, kept) / (norm * norm) };
+        neuron.add_vector(factor, squared_norm, plan)?;
+        Some(neuron)
     }
 
     /// Fill in what depends on the estimator's vector.
-    fn add_vector<F: Real>(&mut self, factor: &Factor<F>, norm: f64, formula: &Formula) {
+    fn add_vector(&mut self, factor: &Factor<T>, squared_norm: f64, plan: &Plan) -> Option<()> {
+        let formula = &plan.formula;
+        let samples = self.features.len() / self.rank;
         let vector = match formula.estimator {
-            Estimator::Unbiased => factor.diagonal(),
-            Estimator::Reference => factor.row_sums(),
             Estimator::Biased | Estimator::Linear => Vec::new(),
+            Estimator::Unbiased if plan.kernels => factor.diagonal(1.0 / self.norm),
+            Estimator::Unbiased => diagonal(&self.features, samples),
+            Estimator::Reference => factor.row_sums(1.0 / self.norm),
         };
-        let vector: Vec<f64> = vector.into_iter().map(|value| value.wide() / norm).collect();
-        let squared = dot(&vector, &vector);
-        self.total = sum(&vector);
-        let own = formula.own(squared, self.total).max(0.0);
-        self.scale = formula.scale(own, norm);
+        let (squared, total) = (square_sum(&vector), sum_of(&vector));
+        let own = formula.own(squared_norm, squared, total);
+        if formula.normalize == Normalize::Cka && own <= POSITIVE {
+            return None;
+        }
+        self.total = total;
+        self.scale = formula.scale(own, self.norm);
         self.accuracy.vector = formula.vector_error(self.accuracy.leading, squared);
         if formula.normalize == Normalize::Cka {
             self.amplification = self.scale;
             self.accuracy.own =
                 (1.0 + self.accuracy.vector) * self.accuracy.residual * self.amplification.powi(2);
         }
-        self.vector = vector.into_iter().map(T::of).collect();
+        self.vector = vector;
+        Some(())
     }
 
     /// Prepare the kernel too, for pairs with a neuron that needs its own.
-    pub fn add_kernel(&mut self, row: &Standardised, width: f64, formula: &Formula) {
-        if self.part == Part::Features {
-            self.kernel = scaled(&row.values, width).and_then(|u| KernelForm::new(u, formula));
+    pub fn add_kernel(
+        &mut self,
+        row: &Standardised,
+        width: f64,
+        formula: &Formula,
+        stop: &AtomicBool,
+    ) -> Result<()> {
+        if self.part == Part::Features
+            && let Some(u) = scaled(&row.values, width)
+        {
+            self.kernel = KernelForm::new(u, formula, stop)?;
+        }
+        Ok(())
+    }
+}
+
+impl Neuron<f64> {
+    /// The same with features in another precision.
+    fn rounded<T: Real>(self) -> Neuron<T> {
+        let round = |values: Vec<f64>| values.into_iter().map(T::of).collect();
+        Neuron {
+            part: self.part,
+            accuracy: self.accuracy,
+            norm: self.norm,
+            amplification: self.amplification,
+            scale: self.scale,
+            features: round(self.features),
+            rank: self.rank,
+            sums: self.sums,
+            vector: round(self.vector),
+            total: self.total,
+            kernel: self.kernel,
         }
     }
 }
 
-/// Neurons that need more features than this take part through their kernels.
-fn max_rank(samples: usize) -> usize {
-    (samples / 2).isqrt().max(samples / 16)
+/// More features than this cost more than kernels do, or, where there are many samples, take long
+/// to be found.
+fn max_rank(samples: usize, kernels: bool) -> usize {
+    let worthwhile = (samples / 2).isqrt().max(samples / 16);
+    if kernels { worthwhile } else { worthwhile.max(FEW_SAMPLES.min(samples)) }
+}
+
+fn largest(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()))
 }
 
 /// `x / σ`, or nothing where it cannot be represented.

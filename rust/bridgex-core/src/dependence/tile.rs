@@ -1,10 +1,14 @@
 //! Scores of some neurons against some others.
 
+use std::sync::atomic::AtomicBool;
+
 use super::{
     estimate::Formula,
     neuron::{KernelForm, Neuron, Part},
 };
 use crate::{
+    Result,
+    parallel::check,
     product::add_product,
     real::Real,
     simd::{dot, vectorised},
@@ -23,13 +27,24 @@ const KERNEL_ENTRIES: usize = 1024;
 pub(super) struct FeatureTile<T> {
     /// Which neurons, by their position in the set.
     pub members: Vec<usize>,
-    rank: usize,
+    pub rank: usize,
     /// Feature 0 of every neuron, then feature 1 of every neuron, and so on; zeros where a neuron
     /// has fewer.
-    features: Vec<T>,
-    vectors: Vec<T>,
-    totals: Vec<f64>,
-    scales: Vec<f64>,
+    pub features: Vec<T>,
+    pub vectors: Vec<T>,
+    pub totals: Vec<f64>,
+    pub scales: Vec<f64>,
+    /// What only a part of the samples needs.
+    pub origins: Vec<Origin>,
+}
+
+/// What a neuron has besides its features.
+pub(super) struct Origin {
+    pub rank: usize,
+    /// ‖HKH‖ over all samples.
+    pub norm: f64,
+    /// Sums of the features before they were centred.
+    pub sums: Vec<f64>,
 }
 
 impl<T: Real> FeatureTile<T> {
@@ -58,6 +73,7 @@ impl<T: Real> FeatureTile<T> {
             vectors: Vec::new(),
             totals: members.iter().map(|&index| neurons[index].total).collect(),
             scales: members.iter().map(|&index| neurons[index].scale).collect(),
+            origins: Vec::new(),
         };
         for (place, &index) in members.iter().enumerate() {
             let features = std::mem::take(&mut neurons[index].features);
@@ -66,6 +82,11 @@ impl<T: Real> FeatureTile<T> {
                 tile.features[start..start + samples].copy_from_slice(feature);
             }
             tile.vectors.append(&mut neurons[index].vector);
+            tile.origins.push(Origin {
+                rank: neurons[index].rank,
+                norm: neurons[index].norm,
+                sums: std::mem::take(&mut neurons[index].sums),
+            });
         }
         tile
     }
@@ -135,11 +156,18 @@ impl<'a> KernelTile<'a> {
     }
 
     /// Scores of this tile's neurons against another's, row after row.
-    pub fn scores(&self, other: &Self, samples: usize, formula: &Formula) -> Vec<f64> {
+    pub fn scores(
+        &self,
+        other: &Self,
+        samples: usize,
+        formula: &Formula,
+        stop: &AtomicBool,
+    ) -> Result<Vec<f64>> {
         let columns = other.members.len();
         let mut scores = vec![0.0; self.members.len() * columns];
         let mut start = 0;
         while start < samples {
+            check(stop)?;
             let end = slab_end(start, samples);
             let (one, another) = (self.slab(start..end), other.slab(start..end));
             add_product(&one, &another, one.len() / self.members.len(), &mut scores);
@@ -153,7 +181,7 @@ impl<'a> KernelTile<'a> {
                 * one.scale
                 * another.scale;
         }
-        scores
+        Ok(scores)
     }
 
     /// The upper triangle's entries in some rows of every kernel, those off the diagonal times √2,

@@ -1,40 +1,48 @@
 //! Kernel widths from the distances between rows.
 
+use std::sync::atomic::AtomicBool;
+
 use rayon::prelude::*;
 
 use crate::{
+    Result,
+    parallel::check,
     product::add_product,
-    real::Real,
     simd::{dot, squared_distance, vectorised},
 };
 
 /// The median Euclidean distance between rows, over all pairs of rows.
 ///
-/// Where that is zero, the median of the distances that are not; `None` where there is none. `T`
-/// is the precision of the products that distances are computed from.
-#[must_use]
-pub fn median_distance<T: Real>(rows: &[&[f64]]) -> Option<f64> {
-    let squares = Squares::<T>::new(&[rows], KEPT);
+/// Where that is zero, the median of the distances that are not; `None` where there is none.
+///
+/// # Errors
+/// [`Error::Interrupted`](crate::Error::Interrupted) once `stop` is set.
+pub fn median_distance(rows: &[&[f64]], stop: &AtomicBool) -> Result<Option<f64>> {
+    let squares = Squares::new(&[rows], KEPT, stop);
     let count = squares.count();
-    let median = squares.median(0, count)?;
-    if median > 0.0 {
-        return Some(median);
+    match squares.median(0, count)? {
+        Some(median) if median <= 0.0 => squares.median(squares.zeros()?, count),
+        found => Ok(found),
     }
-    squares.median(squares.zeros(), count)
 }
 
 /// The width of the published scripts: the lower median of the distances within `x` and within
 /// `y`, both orders and every row's distance to itself included, plus 1e-6.
 ///
+/// # Errors
+/// [`Error::Interrupted`](crate::Error::Interrupted) once `stop` is set.
+///
 /// # Panics
 /// When there are no rows.
-#[must_use]
-pub fn published_width<T: Real>(x: &[&[f64]], y: &[&[f64]]) -> f64 {
-    let squares = Squares::<T>::new(&[x, y], KEPT);
+pub fn published_width(x: &[&[f64]], y: &[&[f64]], stop: &AtomicBool) -> Result<f64> {
+    let squares = Squares::new(&[x, y], KEPT, stop);
     let own = x.len() + y.len();
     let middle = (own + 2 * squares.count() - 1) / 2;
-    let median = middle.checked_sub(own).map_or(0.0, |rank| squares.select([rank / 2; 2])[0]);
-    median.sqrt() + 1e-6
+    let square = match middle.checked_sub(own) {
+        Some(rank) => squares.select([rank / 2; 2])?[0],
+        None => 0.0,
+    };
+    Ok(square.sqrt() + 1e-6)
 }
 
 /// Squared distances are all written down up to this many, which takes 16 MB. Where there are
@@ -52,23 +60,26 @@ const TILE: usize = 64;
 const CLOSE: f64 = 0.01;
 
 /// Squared distances between the rows of every set.
-struct Squares<'a, T> {
-    sets: Vec<Packed<'a, T>>,
+struct Squares<'a> {
+    sets: Vec<Packed<'a>>,
     kept: usize,
+    stop: &'a AtomicBool,
 }
 
 /// Rows of a set, ready to be multiplied.
-struct Packed<'a, T> {
+struct Packed<'a> {
     rows: &'a [&'a [f64]],
-    values: Vec<T>,
+    values: Vec<f64>,
     norms: Vec<f64>,
 }
 
-impl<'a, T: Real> Packed<'a, T> {
+impl<'a> Packed<'a> {
     fn new(rows: &'a [&'a [f64]]) -> Self {
+        let mut values = Vec::with_capacity(rows.iter().map(|row| row.len()).sum());
+        rows.iter().for_each(|row| values.extend_from_slice(row));
         Self {
             rows,
-            values: rows.iter().flat_map(|row| row.iter().map(|&value| T::of(value))).collect(),
+            values,
             norms: rows
                 .iter()
                 .map(|row| {
@@ -93,12 +104,12 @@ impl<'a, T: Real> Packed<'a, T> {
         let part = |range: &std::ops::Range<usize>| {
             &self.values[range.start * samples..range.end * samples]
         };
-        let mut products = vec![T::default(); first.len() * second.len()];
+        let mut products = vec![0.0; first.len() * second.len()];
         add_product(part(&first), part(&second), samples, &mut products);
         let mut squares = Vec::with_capacity(products.len());
         for (row, line) in first.zip(products.chunks_exact(second.len())) {
             for (column, product) in second.clone().zip(line).filter(|&(column, _)| column > row) {
-                squares.push(self.square(row, column, product.wide()));
+                squares.push(self.square(row, column, *product));
             }
         }
         squares
@@ -117,9 +128,9 @@ impl<'a, T: Real> Packed<'a, T> {
     }
 }
 
-impl<'a, T: Real> Squares<'a, T> {
-    fn new(sets: &[&'a [&'a [f64]]], kept: usize) -> Self {
-        Self { sets: sets.iter().map(|rows| Packed::new(rows)).collect(), kept }
+impl<'a> Squares<'a> {
+    fn new(sets: &[&'a [&'a [f64]]], kept: usize, stop: &'a AtomicBool) -> Self {
+        Self { sets: sets.iter().map(|rows| Packed::new(rows)).collect(), kept, stop }
     }
 
     fn count(&self) -> usize {
@@ -127,21 +138,26 @@ impl<'a, T: Real> Squares<'a, T> {
         self.sets.iter().map(|set| pairs(set.rows.len())).sum()
     }
 
-    fn zeros(&self) -> usize {
-        self.by_tile().map(|tile| tile.iter().filter(|&&square| square <= 0.0).count()).sum()
+    fn zeros(&self) -> Result<usize> {
+        let zeros = |tile: Vec<f64>| tile.iter().filter(|&&square| square <= 0.0).count();
+        let count = self.by_tile().map(zeros).sum();
+        check(self.stop).map(|()| count)
     }
 
     /// The median distance of those from rank `start` up to rank `end`.
-    fn median(&self, start: usize, end: usize) -> Option<f64> {
-        let count = end.checked_sub(start).filter(|&count| count > 0)?;
-        let [lower, upper] = self.select([start + (count - 1) / 2, start + count / 2]);
-        Some(f64::midpoint(lower.sqrt(), upper.sqrt()))
+    fn median(&self, start: usize, end: usize) -> Result<Option<f64>> {
+        let Some(count) = end.checked_sub(start).filter(|&count| count > 0) else {
+            return Ok(None);
+        };
+        let [lower, upper] = self.select([start + (count - 1) / 2, start + count / 2])?;
+        Ok(Some(f64::midpoint(lower.sqrt(), upper.sqrt())))
     }
 
     /// The squared distances of two ranks, the lower one first.
-    fn select(&self, ranks: [usize; 2]) -> [f64; 2] {
+    fn select(&self, ranks: [usize; 2]) -> Result<[f64; 2]> {
         if self.count() <= self.kept {
-            return pick(self.by_tile().flatten_iter().collect(), ranks);
+            let all = self.by_tile().flatten_iter().collect();
+            return check(self.stop).map(|()| pick(all, ranks));
         }
         let largest = self.by_tile().map(|tile| tile.iter().copied().fold(0.0, f64::max));
         let largest = largest.reduce(|| 0.0, f64::max);
@@ -160,19 +176,25 @@ impl<'a, T: Real> Squares<'a, T> {
                 all
             },
         );
+        check(self.stop)?;
         let [first, last] = ranks.map(|rank| bin_of_rank(&counts, rank));
         let before: usize = counts[..first].iter().sum();
         let around = self.by_tile().flatten_iter();
         let around = around.filter(|&square| (first..=last).contains(&bin(square)));
-        pick(around.collect(), ranks.map(|rank| rank - before))
+        let around = around.collect();
+        check(self.stop).map(|()| pick(around, ranks.map(|rank| rank - before)))
     }
 
+    /// Squared distances tile by tile; nothing more once the caller asked to stop.
     fn by_tile(&self) -> impl ParallelIterator<Item = Vec<f64>> + '_ {
         self.sets.par_iter().flat_map(|set| {
             let pairs =
                 (0..set.tiles()).flat_map(|one| (one..set.tiles()).map(move |other| (one, other)));
             let pairs: Vec<(usize, usize)> = pairs.collect();
-            pairs.into_par_iter().map(|(one, other)| set.squares(one, other))
+            pairs.into_par_iter().map(|(one, other)| match check(self.stop) {
+                Ok(()) => set.squares(one, other),
+                Err(_) => Vec::new(),
+            })
         })
     }
 }
@@ -207,6 +229,8 @@ mod tests {
     use super::*;
     use crate::kernel::difference::median_difference;
 
+    static GO: AtomicBool = AtomicBool::new(false);
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -215,7 +239,8 @@ mod tests {
             row in prop::collection::vec(-3.0..3.0, 0..30)
         ) {
             let rows: Vec<&[f64]> = row.chunks(1).collect();
-            let (found, expected) = (median_distance::<f64>(&rows), median_difference(&row));
+            let found = median_distance(&rows, &GO).unwrap();
+            let expected = median_difference(&row);
             prop_assert_eq!(found.is_some(), expected.is_some());
             prop_assert!((found.unwrap_or(0.0) - expected.unwrap_or(0.0)).abs() < 1e-12);
         }
@@ -227,19 +252,27 @@ mod tests {
         ) {
             let rows: Vec<&[f64]> = row.chunks(1).collect();
             let sets = [&rows[..], &rows[..2]];
-            let [all, few] = [KEPT, 0].map(|kept| Squares::<f64>::new(&sets, kept));
+            let [all, few] = [KEPT, 0].map(|kept| Squares::new(&sets, kept, &GO));
             let rank = at.index(all.count() - 1);
-            let pair = |squares: &Squares<f64>| squares.select([rank, rank + 1]).map(f64::to_bits);
+            let pair = |squares: &Squares| squares.select([rank, rank + 1]).unwrap().map(f64::to_bits);
             prop_assert_eq!(pair(&all), pair(&few));
-            prop_assert_eq!(all.select([rank; 2]).map(f64::to_bits)[0], pair(&few)[0]);
+            prop_assert_eq!(all.select([rank; 2]).unwrap().map(f64::to_bits)[0], pair(&few)[0]);
         }
     }
 
     #[test]
     fn the_published_width_collapses_for_two_sets_of_two() {
         let rows: [&[f64]; 2] = [&[0.0], &[1.0]];
-        assert!((published_width::<f64>(&rows, &rows) - 1e-6).abs() <= 0.0);
+        assert!((published_width(&rows, &rows, &GO).unwrap() - 1e-6).abs() <= 0.0);
         let three: [&[f64]; 3] = [&[0.0], &[1.0], &[3.0]];
-        assert!((published_width::<f64>(&rows, &three) - (1.0 + 1e-6)).abs() <= 1e-15);
+        assert!((published_width(&rows, &three, &GO).unwrap() - (1.0 + 1e-6)).abs() <= 1e-15);
+    }
+
+    #[test]
+    fn an_interrupted_median_is_none() {
+        let rows: [&[f64]; 4] = [&[0.0], &[1.0], &[3.0], &[7.0]];
+        let stopped = AtomicBool::new(true);
+        assert_eq!(median_distance(&rows, &stopped), Err(crate::Error::Interrupted));
+        assert_eq!(published_width(&rows, &rows, &stopped), Err(crate::Error::Interrupted));
     }
 }

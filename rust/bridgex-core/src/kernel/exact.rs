@@ -3,7 +3,11 @@
 //! Everything is computed from K - 1, which has the same centred kernel, and keeps its digits where
 //! the kernel is nearly flat.
 
+use std::sync::atomic::AtomicBool;
+
 use crate::{
+    Result,
+    parallel::check,
     real::exp_m1,
     simd::{sum, vectorised},
 };
@@ -20,7 +24,7 @@ pub(crate) struct Centring {
 
 impl Centring {
     /// Compute the means of the Gaussian kernel of `u = x / σ`, in O(S²) time and O(S) memory.
-    pub fn new(u: &[f64]) -> Self {
+    pub fn new(u: &[f64], stop: &AtomicBool) -> Result<Self> {
         let size = u.len() as f64;
         vectorised(
             #[inline(always)]
@@ -28,11 +32,12 @@ impl Centring {
                 let mut row = vec![0.0; u.len()];
                 let mut means = vec![0.0; u.len()];
                 for (mean, &centre) in means.iter_mut().zip(u) {
+                    check(stop)?;
                     kernel_row(u, centre, &mut row);
                     *mean = sum(&row) / size;
                 }
                 let mean = sum(&means) / size;
-                Self { means, mean }
+                Ok(Self { means, mean })
             },
         )
     }
@@ -58,19 +63,20 @@ impl Centring {
     }
 
     /// tr(HKH HKH).
-    pub fn squared_norm(&self, u: &[f64]) -> f64 {
+    pub fn squared_norm(&self, u: &[f64], stop: &AtomicBool) -> Result<f64> {
         vectorised(
             #[inline(always)]
             || {
                 let mut row = vec![0.0; u.len()];
                 let mut total = 0.0;
                 for a in 0..u.len() {
+                    check(stop)?;
                     let row = &mut row[..u.len() - a];
                     self.row(u, a, row);
                     let diagonal = row[0] * row[0];
                     total += 2.0 * crate::simd::dot(row, row) - diagonal;
                 }
-                total
+                Ok(total)
             },
         )
     }

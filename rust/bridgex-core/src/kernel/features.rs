@@ -4,7 +4,7 @@ use super::eigen::{Eigen, eigen};
 use crate::{
     product::add_product,
     real::{Real, exp, exp_m1},
-    simd::vectorised,
+    simd::{dot, vectorised},
 };
 
 /// Highest degree of the Taylor series; wider spreads use the Cholesky factor.
@@ -177,31 +177,67 @@ impl<T: Real> Factor<T> {
         rotated
     }
 
-    /// H K 1: the centred row sums of the kernel.
-    pub fn row_sums(&self) -> Vec<T> {
-        let mut result = vec![T::default(); self.samples];
-        let weights: Vec<T> = self.sums.iter().map(|&weight| T::of(weight)).collect();
-        vectorised(
-            #[inline(always)]
-            || add_weighted(&self.columns, &weights, &mut result),
-        );
-        result
+    /// Sums of the same directions before the columns were centred.
+    pub fn direction_sums(&self, spectrum: &Eigen, rank: usize, scale: f64) -> Vec<f64> {
+        let vectors = spectrum.vectors.chunks_exact(self.sums.len()).take(rank);
+        vectors.map(|vector| scale * dot(vector, &self.sums)).collect()
     }
 
-    /// The diagonal of ΦΦᵀ.
-    pub fn diagonal(&self) -> Vec<T> {
-        vectorised(
-            #[inline(always)]
-            || {
-                let mut diagonal = vec![T::default(); self.samples];
-                for column in self.columns.chunks_exact(self.samples) {
-                    let entries = diagonal.iter_mut().zip(column);
-                    entries.for_each(|(sum, &value)| *sum = value.fused(value, *sum));
-                }
-                diagonal
-            },
-        )
+    /// H K 1, the centred row sums of the kernel, times a number.
+    pub fn row_sums(&self, scale: f64) -> Vec<T> {
+        let weights: Vec<f64> = self.sums.iter().map(|&weight| weight * scale).collect();
+        combination(&self.columns, &weights, self.samples)
     }
+
+    /// The diagonal of ΦΦᵀ times a number.
+    pub fn diagonal(&self, scale: f64) -> Vec<T> {
+        let mut diagonal = diagonal(&self.columns, self.samples);
+        let scale = T::of(scale);
+        diagonal.iter_mut().for_each(|entry| *entry = *entry * scale);
+        diagonal
+    }
+}
+
+/// The sum of columns of that many samples, each times its weight.
+pub(crate) fn combination<T: Real>(columns: &[T], weights: &[f64], samples: usize) -> Vec<T> {
+    let weights: Vec<T> = weights.iter().map(|&weight| T::of(weight)).collect();
+    let mut result = vec![T::default(); samples];
+    vectorised(
+        #[inline(always)]
+        || add_weighted(columns, &weights, &mut result),
+    );
+    result
+}
+
+/// The sum of the squares of columns of that many samples.
+pub(crate) fn diagonal<T: Real>(columns: &[T], samples: usize) -> Vec<T> {
+    let mut diagonal = vec![T::default(); samples];
+    vectorised(
+        #[inline(always)]
+        || {
+            for column in columns.chunks_exact(samples) {
+                let entries = diagonal.iter_mut().zip(column);
+                entries.for_each(|(sum, &value)| *sum = value.fused(value, *sum));
+            }
+        },
+    );
+    diagonal
+}
+
+/// Sum of the squares of values.
+pub(crate) fn square_sum<T: Real>(values: &[T]) -> f64 {
+    vectorised(
+        #[inline(always)]
+        || reduce(values, |sum, value| value.fused(value, sum)),
+    )
+}
+
+/// Sum of values.
+pub(crate) fn sum_of<T: Real>(values: &[T]) -> f64 {
+    vectorised(
+        #[inline(always)]
+        || sum(values),
+    )
 }
 
 /// Add every column times its weight.
@@ -274,9 +310,10 @@ fn largest<T: Real>(values: &[T]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
     use crate::kernel::{distance::published_width, standardise::standardise};
-    use crate::simd::dot;
 
     const SAMPLES: u8 = 16;
 
@@ -306,7 +343,7 @@ mod tests {
             serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let [x, y] = rows();
         let [xs, ys] = [&x, &y].map(|rows| rows.iter().map(Vec::as_slice).collect::<Vec<_>>());
-        let width = published_width::<f64>(&xs, &ys);
+        let width = published_width(&xs, &ys, &AtomicBool::new(false)).unwrap();
         let scaled = |row: &Vec<f64>| row.iter().map(|value| value / width).collect::<Vec<_>>();
         let by_degree = golden["taylor_error"]["by_degree"].as_object().unwrap();
         assert_eq!(by_degree.len(), 4);
@@ -343,7 +380,7 @@ mod tests {
                     (0..samples).map(|a| sum(&kernel_row(a)) / samples as f64).collect();
                 let mean = sum(&means) / samples as f64;
                 let trace: f64 = means.iter().map(|row| 1.0 - 2.0 * row + mean).sum();
-                let lacking = trace - sum(&factor.diagonal());
+                let lacking = trace - sum(&factor.diagonal(1.0));
                 assert!(lacking >= -1e-12 && lacking <= factor.residual, "{lacking}");
             }
         }
