@@ -1,8 +1,6 @@
 //! Sets of neurons as packed words: member `n` is bit `n % 64` of word `n / 64`, counted from the
 //! least significant bit, and the bits past the last neuron are zero.
 
-use std::ops::Range;
-
 /// Bits in a word.
 pub const WORD: usize = u64::BITS as usize;
 
@@ -45,55 +43,4 @@ pub fn members(words: &[u64]) -> impl Iterator<Item = usize> + '_ {
         })
         .map(move |rest| index * WORD + rest.trailing_zeros() as usize)
     })
-}
-
-/// A run of bits in whole words, with masks for the words at its ends.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Span {
-    words: Range<usize>,
-    first: u64,
-    last: u64,
-}
-
-impl Span {
-    /// The span of `bits.start..bits.end`.
-    ///
-    /// # Example
-    /// ```
-    /// use bridgex_core::bitset::Span;
-    /// let span = Span::new(2..66);
-    /// assert_eq!(span.intersection_count(&[u64::MAX, u64::MAX], &[0b1111, 0b1111]), 4);
-    /// ```
-    #[must_use]
-    pub fn new(bits: Range<usize>) -> Self {
-        if bits.is_empty() {
-            return Self { words: 0..0, first: 0, last: 0 };
-        }
-        let used = (bits.end - 1) % WORD + 1;
-        Self {
-            words: bits.start / WORD..word_count(bits.end),
-            first: u64::MAX << (bits.start % WORD),
-            last: u64::MAX >> (WORD - used),
-        }
-    }
-
-    /// Number of members that two sets share within the span.
-    ///
-    /// # Panics
-    /// When a set ends before the span.
-    #[must_use]
-    pub fn intersection_count(&self, one: &[u64], other: &[u64]) -> u64 {
-        let (one, other) = (&one[self.words.clone()], &other[self.words.clone()]);
-        let both = |index: usize| one[index] & other[index];
-        match one.len() {
-            0 => 0,
-            1 => u64::from((both(0) & self.first & self.last).count_ones()),
-            len => {
-                let ends =
-                    (both(0) & self.first).count_ones() + (both(len - 1) & self.last).count_ones();
-                let middle = one[1..len - 1].iter().zip(&other[1..len - 1]);
-                u64::from(ends) + middle.map(|(a, b)| u64::from((a & b).count_ones())).sum::<u64>()
-            }
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! The one matrix product of the crate: rows against rows over the samples.
 //!
-//! This is the only file with unsafe code, because the interface of `gemm` takes raw pointers.
+//! This file has unsafe code, because the interface of `gemm` takes raw pointers.
 
 use crate::real::Real;
 

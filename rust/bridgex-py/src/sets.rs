@@ -36,6 +36,7 @@ pub(crate) fn overlap_counts<'py>(
 ) -> PyResult<Bound<'py, PyArray3<u64>>> {
     let count = bitsets.shape()[0];
     let sets = bitsets.as_slice()?;
-    let counts = detached(py, || overlap::overlap_counts(sets, count, &layer_offsets, threads))?;
+    let options = overlap::Options { threads, ..Default::default() };
+    let counts = detached(py, || overlap::overlap_counts(sets, count, &layer_offsets, &options))?;
     PyArray1::from_vec(py, counts).reshape([layer_offsets.len().saturating_sub(1), count, count])
 }

@@ -1,6 +1,10 @@
 //! Sets and their overlaps, against their definitions bit by bit.
 
-use bridgex_core::{bitset, overlap, topk};
+use bridgex_core::{
+    bitset,
+    overlap::{self, Kernel, Options},
+    topk,
+};
 
 use super::bytes::Bytes;
 
@@ -53,7 +57,9 @@ pub fn overlap_counts(data: &[u8]) {
     };
     let total = if more == 0 { bytes.below(20) } else { count * words };
     let sets: Vec<u64> = (0..total).map(|_| bytes.word()).collect();
-    let Ok(counts) = overlap::overlap_counts(&sets, count, &offsets, Some(1 + more % 2)) else {
+    let kernel = [Kernel::Auto, Kernel::Dense, Kernel::Hybrid][bytes.below(3)];
+    let options = Options { threads: Some(1 + more % 2), kernel, ..Options::default() };
+    let Ok(counts) = overlap::overlap_counts(&sets, count, &offsets, &options) else {
         let words = total.checked_div(count).unwrap_or(0);
         let rising = offsets.is_sorted() && offsets.last().is_none_or(|&end| end <= 64 * words);
         assert!(words * count != total || !rising, "{count} {total} {offsets:?}");
