@@ -9,16 +9,12 @@ No library computes tr(KHL), which ``reference`` stands for.
 
 from __future__ import annotations
 
-import os
 import sys
 from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-
-# Compiling dcor's other functions when it is imported takes 25 s.
-os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 
 import dcor
 import repsim

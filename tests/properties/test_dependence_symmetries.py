@@ -3,10 +3,10 @@
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.dependence_cases import ESTIMATORS, NORMALIZE, Rows, agree, hostile_sets
+from tests.dependence_cases import ESTIMATORS, NORMALIZE, Rows, agree, computed, hostile_sets
 
 from bridgex.analysis.arrays import Dependence, dependence
 from bridgex.testing import reference
@@ -23,7 +23,9 @@ OPTIONS = st.fixed_dictionaries(
 
 
 def measured(x: Rows, y: Rows, options: dict[str, Any]) -> tuple[Rows, Dependence]:
-    result = dependence(x, y, **options, dtype="f64", matrix=True)
+    result = computed((x, y), **options, dtype="f64")
+    assume(result is not None)
+    assert result is not None
     assert result.matrix is not None
     return result.matrix, result
 

@@ -36,8 +36,9 @@ const RESIDUAL_SHARE: f64 = 0.01;
 /// double: their rounding is about a hundredth of it.
 const SINGLE_LIMIT: f64 = 1e-4;
 
-/// The largest distances from the mean, in kernel widths, whose squares single precision holds.
-const SINGLE_RANGE: Range<f64> = 1e-9..1e18;
+/// The largest distances from the mean, in kernel widths, at which single precision suffices: of
+/// smaller ones it does not hold the squares, and between larger ones not the differences.
+const SINGLE_RANGE: Range<f64> = 1e-9..256.0;
 
 /// Where normalising makes errors grow by more, features are computed in double precision.
 const SINGLE_AMPLIFICATION: f64 = 2.0;
