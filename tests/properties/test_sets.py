@@ -54,3 +54,13 @@ def test_overlap_counts_of_layers_that_begin_anywhere(
     np.testing.assert_array_equal(
         overlap_counts(bitsets, offsets), reference.overlap_counts(sets, offsets)
     )
+
+
+def test_overlap_counts_do_not_depend_on_threads() -> None:
+    rng = np.random.default_rng(0)
+    bitsets = rng.integers(0, 2**64, size=(9, 3000), dtype=np.uint64)
+    expected = overlap_counts(bitsets, threads=1)
+    np.testing.assert_array_equal(overlap_counts(bitsets, threads=3), expected)
+    np.testing.assert_array_equal(expected.diagonal(), np.bitwise_count(bitsets).sum(axis=1))
+    with pytest.raises(ValueError, match="threads must be"):
+        overlap_counts(bitsets, threads=0)

@@ -1,7 +1,8 @@
 """Arrays to arrays: language neurons, overlap, dependence, spectrum and ranking.
 
-``top_k``, ``overlap_counts`` and ``dependence`` work on arrays from any tool; ``select_neurons``,
-``overlap``, ``spectrum`` and ``rank_bridges`` work on what a store holds.
+``top_k``, ``overlap_counts``, ``combinations``, set algebra and ``dependence`` work on arrays from
+any tool; ``select_neurons``, ``overlap``, ``spectrum`` and ``rank_bridges`` work on what a store
+holds.
 """
 
 from bridgex.analysis.arrays import (
@@ -16,10 +17,19 @@ from bridgex.analysis.overlaps import Overlap, overlap
 from bridgex.analysis.ranking import Ranking, rank_bridges
 from bridgex.analysis.rules import Selection
 from bridgex.analysis.selection import LanguageNeurons, SetReport, select_neurons
+from bridgex.analysis.sets import (
+    Combinations,
+    combinations,
+    difference,
+    intersection,
+    pack,
+    union,
+)
 from bridgex.analysis.spectra import Spectrum, middle_layers, spectrum
 from bridgex.analysis.spectrum_options import SpectrumOptions
 
 __all__ = [
+    "Combinations",
     "Dependence",
     "LanguageNeurons",
     "Overlap",
@@ -29,14 +39,19 @@ __all__ = [
     "Spectrum",
     "SpectrumOptions",
     "bridge_neurons",
+    "combinations",
     "dependence",
+    "difference",
+    "intersection",
     "middle_layers",
     "overlap",
     "overlap_counts",
+    "pack",
     "random_bridge_sets",
     "rank_bridges",
     "select_neurons",
     "spectrum",
     "top_k",
+    "union",
     "unpack",
 ]

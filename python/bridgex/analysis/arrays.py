@@ -128,7 +128,10 @@ def unpack(bitset: NDArray[np.uint64], n: int) -> NDArray[np.int64]:
 
 
 def overlap_counts(
-    bitsets: NDArray[np.uint64], layer_offsets: ArrayLike | None = None
+    bitsets: NDArray[np.uint64],
+    layer_offsets: ArrayLike | None = None,
+    *,
+    threads: int | None = None,
 ) -> NDArray[np.uint64]:
     """Return the sizes of the intersections of all pairs of sets.
 
@@ -139,6 +142,9 @@ def overlap_counts(
     layer_offsets
         Start of every layer on the neuron axis, and its end, (layer + 1,). Layers need not begin
         at a word.
+    threads
+        Worker threads; by default ``BRIDGEX_NUM_THREADS``, or all cores. The result does not
+        depend on it.
 
     Returns
     -------
@@ -153,7 +159,9 @@ def overlap_counts(
 
     Notes
     -----
-    languages² · neurons / 128 word operations, over all cores; no memory but the result.
+    languages² · neurons / 128 word operations at most; where few languages share neurons, about
+    languages · neurons / 64. Memory is the result, and for each thread a few tables of
+    8 · languages² bytes and 8 KiB a language.
 
     Examples
     --------
@@ -167,7 +175,7 @@ def overlap_counts(
     bitsets = packed_sets(bitsets)
     bits = bitsets.shape[1] * 64
     offsets = layer_bounds([0, bits] if layer_offsets is None else layer_offsets, bits)
-    counts = _native.overlap_counts(bitsets, offsets)
+    counts = _native.overlap_counts(bitsets, offsets, threads=threads)
     return counts[0] if layer_offsets is None else counts
 
 
