@@ -14,9 +14,8 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 import dcor
+import numpy as np
 import repsim
 from scipy.spatial.distance import pdist
 from scipy.stats import zscore

@@ -11,6 +11,7 @@ __all__ = [
     "build_info",
     "dependence",
     "overlap_counts",
+    "p_values",
     "resampled_scores",
     "spectrum_scores",
     "top_k",
@@ -74,3 +75,13 @@ def resampled_scores(
     dtype: str,
     threads: int | None,
 ) -> tuple[_Vector, NDArray[np.float64], NDArray[np.float64], int]: ...
+def p_values(
+    x: _Rows,
+    y: _Rows,
+    *,
+    estimator: str,
+    bandwidth: str | float,
+    tol: float,
+    dtype: str,
+    threads: int | None,
+) -> NDArray[np.float64]: ...

@@ -15,6 +15,7 @@ from bridgex.analysis.arrays import (
 from bridgex.analysis.bridge_sets import bridge_neurons, random_bridge_sets
 from bridgex.analysis.overlaps import Overlap, overlap
 from bridgex.analysis.ranking import Ranking, rank_bridges
+from bridgex.analysis.resampling import ResampledScores, resampled_scores
 from bridgex.analysis.rules import Selection
 from bridgex.analysis.selection import LanguageNeurons, SetReport, select_neurons
 from bridgex.analysis.sets import (
@@ -25,6 +26,7 @@ from bridgex.analysis.sets import (
     pack,
     union,
 )
+from bridgex.analysis.significance import pair_p_values
 from bridgex.analysis.spectra import Spectrum, middle_layers, spectrum
 from bridgex.analysis.spectrum_options import SpectrumOptions
 
@@ -34,6 +36,7 @@ __all__ = [
     "LanguageNeurons",
     "Overlap",
     "Ranking",
+    "ResampledScores",
     "Selection",
     "SetReport",
     "Spectrum",
@@ -47,8 +50,10 @@ __all__ = [
     "overlap",
     "overlap_counts",
     "pack",
+    "pair_p_values",
     "random_bridge_sets",
     "rank_bridges",
+    "resampled_scores",
     "select_neurons",
     "spectrum",
     "top_k",

@@ -56,7 +56,7 @@ def resampled_scores(
     estimator: Estimator = "unbiased",
     normalize: Normalize = "cka",
     bandwidth: Bandwidth = "neuron",
-    tol: float = 1e-2,
+    tol: float = 0.1,
     dtype: Precision = "f32",
     threads: int | None = None,
 ) -> ResampledScores:

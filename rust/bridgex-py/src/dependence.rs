@@ -95,6 +95,28 @@ pub(crate) fn dependence<'py>(
     ))
 }
 
+/// The chance of a dependence as large or larger under independence, for every pair of rows.
+#[pyfunction]
+#[pyo3(signature = (x, y, *, estimator, bandwidth, tol, dtype, threads))]
+#[allow(clippy::too_many_arguments)] // one call per operation, options by name
+#[allow(clippy::needless_pass_by_value)] // arguments are extracted by value
+pub(crate) fn p_values<'py>(
+    py: Python<'py>,
+    x: Matrix<'py>,
+    y: Matrix<'py>,
+    estimator: &str,
+    bandwidth: Width,
+    tol: f64,
+    dtype: &str,
+    threads: Option<usize>,
+) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    let options = options(estimator, "none", &bandwidth, tol, dtype)
+        .map_err(|error| translate(py, &error))?;
+    let (x, y) = (x.rows(py)?, y.rows(py)?);
+    let values = interruptible(py, |stop| core::p_values(x, y, &options, threads, stop))?;
+    PyArray1::from_vec(py, values).reshape([x.count(), y.count()])
+}
+
 type SpectrumArrays<'py> = (
     Bound<'py, PyArray2<f64>>,
     Bound<'py, PyArray2<u8>>,

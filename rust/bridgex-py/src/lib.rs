@@ -13,7 +13,7 @@ mod _native {
     use pyo3::{exceptions::PyRuntimeWarning, prelude::*, types::PyDict};
 
     #[pymodule_export]
-    use super::dependence::{dependence, resampled_scores, spectrum_scores};
+    use super::dependence::{dependence, p_values, resampled_scores, spectrum_scores};
     #[pymodule_export]
     use super::sets::{overlap_counts, top_k};
 

@@ -18,6 +18,7 @@ mod matches;
 mod neuron;
 mod options;
 mod resample;
+mod significance;
 mod subset;
 mod tile;
 
@@ -33,6 +34,7 @@ use self::{
 pub use self::{
     options::{Bandwidth, Estimator, Normalize, Options, Precision},
     resample::{Draws, Resampled, resampled},
+    significance::p_values,
 };
 use crate::{
     Error, Result, Rows,
