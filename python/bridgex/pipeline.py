@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bridgex.analysis import overlap, rank_bridges, spectrum
-from bridgex.analysis.spectrum_inputs import language_neurons
+from bridgex.analysis import overlap, rank_bridges
+from bridgex.analysis.spectra import spectrum_of
+from bridgex.analysis.spectrum_inputs import language_neurons, spectrum_inputs
 from bridgex.analysis.spectrum_options import SpectrumOptions
+from bridgex.analysis.uncertainty import spectrum_uncertainty
 from bridgex.engines.generator import ModelGenerator
 from bridgex.engines.local import ingest_corpus, ingest_probes
 from bridgex.errors import InvalidInputError
@@ -24,7 +26,7 @@ from bridgex.evals.summary import Summary, summarise
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bridgex.analysis import LanguageNeurons, Overlap, Ranking, Spectrum
+    from bridgex.analysis import LanguageNeurons, Overlap, Ranking, Spectrum, Uncertainty
     from bridgex.capture import CaptureModel
     from bridgex.engines.local import Text
     from bridgex.evals.results import Results
@@ -90,9 +92,10 @@ class SharedNeurons:
 
 @dataclass(frozen=True)
 class Ranked:
-    """The ranking, and the spectrum that it comes from."""
+    """The ranking, how far it can be trusted, and the spectrum that it comes from."""
 
     ranking: Ranking
+    uncertainty: Uncertainty
     spectrum: Spectrum
 
 
@@ -143,7 +146,7 @@ def run(
     snapshot = store.snapshot()
     yield {language: snapshot.statistics(language) for language in request.texts}
     yield _shared(snapshot, request)
-    ranked = _rank(snapshot, request, gold)
+    ranked = _rank(snapshot, request, gold, reporter)
     yield ranked
     yield _evaluate(model, request, ranked.ranking, reporter)
 
@@ -170,15 +173,18 @@ def _shared(snapshot: Snapshot, request: Request) -> SharedNeurons:
     return SharedNeurons(neurons, overlap(neurons))
 
 
-def _rank(snapshot: Snapshot, request: Request, gold: GoldFilter) -> Ranked:
-    found = spectrum(
+def _rank(snapshot: Snapshot, request: Request, gold: GoldFilter, reporter: Reporter) -> Ranked:
+    inputs = spectrum_inputs(
         snapshot,
         request.lexicon.pair,
         bridges=request.bridges,
         gold=gold,
         options=request.options,
     )
-    return Ranked(rank_bridges(found), found)
+    found = spectrum_of(inputs)
+    ranking = rank_bridges(found)
+    trust = spectrum_uncertainty(inputs, found, layers=ranking.layers, reporter=reporter)
+    return Ranked(ranking, trust, found)
 
 
 def _evaluate(

@@ -1,8 +1,8 @@
 """Arrays to arrays: language neurons, overlap, dependence, spectrum and ranking.
 
-``top_k``, ``overlap_counts``, ``combinations``, set algebra and ``dependence`` work on arrays from
-any tool; ``select_neurons``, ``overlap``, ``spectrum`` and ``rank_bridges`` work on what a store
-holds.
+``top_k``, ``overlap_counts``, ``combinations``, set algebra, ``dependence`` and ``uncertainty``
+work on arrays from any tool; ``select_neurons``, ``overlap``, ``spectrum``, ``rank_bridges`` and
+``spectrum_uncertainty`` work on what a store holds.
 """
 
 from bridgex.analysis.arrays import (
@@ -27,8 +27,12 @@ from bridgex.analysis.sets import (
     union,
 )
 from bridgex.analysis.significance import pair_p_values
-from bridgex.analysis.spectra import Spectrum, middle_layers, spectrum
+from bridgex.analysis.spectra import Spectrum, middle_layers, spectrum, spectrum_of
+from bridgex.analysis.spectrum_inputs import SpectrumInputs, spectrum_inputs
 from bridgex.analysis.spectrum_options import SpectrumOptions
+from bridgex.analysis.uncertainty import Uncertainty, spectrum_uncertainty, uncertainty
+from bridgex.analysis.verdict import verdict
+from bridgex.analysis.word_draws import Resampling
 
 __all__ = [
     "Combinations",
@@ -37,10 +41,13 @@ __all__ = [
     "Overlap",
     "Ranking",
     "ResampledScores",
+    "Resampling",
     "Selection",
     "SetReport",
     "Spectrum",
+    "SpectrumInputs",
     "SpectrumOptions",
+    "Uncertainty",
     "bridge_neurons",
     "combinations",
     "dependence",
@@ -56,7 +63,12 @@ __all__ = [
     "resampled_scores",
     "select_neurons",
     "spectrum",
+    "spectrum_inputs",
+    "spectrum_of",
+    "spectrum_uncertainty",
     "top_k",
+    "uncertainty",
     "union",
     "unpack",
+    "verdict",
 ]

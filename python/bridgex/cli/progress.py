@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LINES = 10.0
 
 
-def reporter() -> Reporter:
-    """Return the reporter that suits stderr."""
-    return Terminal() if sys.stderr.isatty() else Lines()
+def reporter(*, passing: bool = False) -> Reporter:
+    """Return the reporter that suits stderr; of passing work nothing is left when it is done."""
+    return Terminal(passing=passing) if sys.stderr.isatty() else Lines(passing=passing)
 
 
+@dataclass(frozen=True)
 class Terminal:
     """One bar for each piece of work."""
+
+    passing: bool = False
 
     @contextmanager
     def task(self, description: str, *, total: int, unit: str) -> Iterator[Progress]:
@@ -38,7 +41,8 @@ class Terminal:
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(compact=True),
         )
-        with Bars(*columns, console=Console(stderr=True)) as bars:
+        console = Console(stderr=True)
+        with Bars(*columns, console=console, transient=self.passing) as bars:
             identifier = bars.add_task(description, total=total, rate="")
             clock = _Clock(total, unit)
 
@@ -53,8 +57,11 @@ class Terminal:
         print(text, file=sys.stderr)
 
 
+@dataclass(frozen=True)
 class Lines:
     """A line now and then, and one when work is done."""
+
+    passing: bool = False
 
     @contextmanager
     def task(self, description: str, *, total: int, unit: str) -> Iterator[Progress]:
@@ -69,7 +76,7 @@ class Lines:
                 self.note(f"{description}: {clock.state()}")
 
         yield _Watched(clock, show)
-        if clock.done:
+        if clock.done and not self.passing:
             self.note(f"{description}: done in {_duration(clock.seconds)}, {clock.rate_text()}")
 
     def note(self, text: str) -> None:

@@ -16,12 +16,16 @@ from bridgex.cli.options import (
     pair_options,
 )
 from bridgex.cli.output import emit
-from bridgex.cli.spectrum_options import selection_options, spectrum_options
+from bridgex.cli.spectrum_options import (
+    resampling_options,
+    selection_options,
+    spectrum_options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridgex.analysis import Spectrum
+    from bridgex.analysis import Resampling, Spectrum, Uncertainty
     from bridgex.analysis.rules import Selection
     from bridgex.analysis.selection import LanguageNeurons
     from bridgex.cli.output import Format
@@ -140,38 +144,56 @@ def _pair_query(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @command.command()
+@resampling_options(permutations=0)
 @_pair_query
 @LAYERS
 def spectrum(format_: Format, output: Path | None, **question: Any) -> None:
     """How strongly each layer's overlap neurons depend on each candidate's."""
     from bridgex.cli.views import spectrum_answer
 
-    emit(spectrum_answer(_spectrum(**question)), format_=format_, output=output)
+    found, trust = _scored(**question)
+    emit(spectrum_answer(found, trust.test), format_=format_, output=output)
 
 
 @command.command()
+@resampling_options(permutations=199, resamples=400, random_sets=100)
 @_pair_query
 @click.option("--layers", type=LayerRange(), help="For example 6-11.  [default: middle third]")
 def bridges(
     format_: Format, output: Path | None, layers: tuple[int, ...] | None, **question: Any
 ) -> None:
-    """Rank the candidates by their mean score over the middle layers."""
+    """Rank the candidates by their mean score over the middle layers, and say how reliably."""
     from bridgex.analysis import middle_layers, rank_bridges
-    from bridgex.cli.views import ranking_answer
+    from bridgex.cli.ranking_view import ranking_answer
     from bridgex.store import Store
 
     sizes = Store.open(question["store"]).provenance.layer_sizes
-    result = _spectrum(layers=layers or tuple(middle_layers(len(sizes))), **question)
-    ranking = rank_bridges(result, layers=result.layers)
-    emit(ranking_answer(ranking, result), format_=format_, output=output)
+    found, trust = _scored(layers=layers or tuple(middle_layers(len(sizes))), **question)
+    ranking = rank_bridges(found, layers=found.layers)
+    emit(ranking_answer(ranking, found, trust), format_=format_, output=output)
 
 
-def _spectrum(*, store: Path, source: str, target: str, **choices: Any) -> Spectrum:
-    from bridgex.analysis import spectrum as compute
+def _scored(
+    *,
+    store: Path,
+    source: str,
+    target: str,
+    resampling: Resampling,
+    threads: int | None,
+    **choices: Any,
+) -> tuple[Spectrum, Uncertainty]:
+    """Return the spectrum of a pair, and how far its means over all layers can be trusted."""
+    from bridgex.analysis import spectrum_inputs, spectrum_of, spectrum_uncertainty
+    from bridgex.cli.progress import reporter
     from bridgex.schema import Pair
     from bridgex.store import Store
 
-    return compute(Store.open(store).snapshot(), Pair(source, target), **choices)
+    inputs = spectrum_inputs(Store.open(store).snapshot(), Pair(source, target), **choices)
+    found = spectrum_of(inputs, threads=threads)
+    trust = spectrum_uncertainty(
+        inputs, found, resampling=resampling, threads=threads, reporter=reporter(passing=True)
+    )
+    return found, trust
 
 
 def _language_neurons(

@@ -51,7 +51,7 @@ SELECTION = (
         help="threshold: the least activation probability.",
     ),
     click.option(
-        "--seed", type=click.IntRange(min=0), help="random: which sets are drawn.  [default: 0]"
+        "--seed", type=click.IntRange(min=0), help="Of all that is drawn at random.  [default: 0]"
     ),
 )
 
@@ -88,6 +88,12 @@ DEPENDENCE = (
     ),
 )
 
+RESAMPLING = {
+    "permutations": "Permutations of the words, for z and p; 0: none.",
+    "resamples": "Random halves of the words, for intervals and who may be best; 0: none.",
+    "random_sets": "Random sets of neurons beside every candidate's; 0: none.",
+}
+
 
 def selection_options(function: F) -> F:
     """Add the rule for language neurons; it arrives as ``selection``."""
@@ -109,6 +115,45 @@ def spectrum_options(function: F) -> F:
         return function(*args, options=chosen, **values)
 
     return combined(PRESET, *SELECTION, *DEPENDENCE)(collect)  # type: ignore[return-value]  # as above
+
+
+def resampling_options(**defaults: int) -> Callable[[F], F]:
+    """Add what is drawn to say how far scores can be trusted; it arrives as ``resampling``.
+
+    Of what has no default here nothing is drawn. To be put above ``spectrum_options``: a random
+    selection has the same seed, no other has one.
+    """
+
+    def add(function: F) -> F:
+        @wraps(function)
+        def collect(*args: Any, **values: Any) -> Any:
+            from bridgex.analysis.word_draws import Resampling
+
+            numbers = {name: values.pop(name) if name in defaults else 0 for name in RESAMPLING}
+            seed = values["seed"]
+            if values["select"] != "random":
+                values["seed"] = None
+            try:
+                chosen = Resampling(**numbers, seed=seed or 0)
+            except InvalidInputError as error:
+                raise click.UsageError(str(error)) from error
+            return function(*args, resampling=chosen, **values)
+
+        return options(collect)  # type: ignore[return-value]  # as above
+
+    options = combined(
+        *(
+            click.option(
+                f"--{name.replace('_', '-')}",
+                type=int,
+                default=default,
+                show_default=True,
+                help=RESAMPLING[name],
+            )
+            for name, default in defaults.items()
+        )
+    )
+    return add
 
 
 def _options(preset: Preset, values: dict[str, Any]) -> SpectrumOptions:

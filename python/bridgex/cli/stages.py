@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from bridgex.cli.eval_view import evaluation_answer
 from bridgex.cli.output import Answer, Table, emit
+from bridgex.cli.ranking_view import ranking_answer
 from bridgex.cli.set_views import overlap_answer
-from bridgex.cli.views import ranking_answer, spectrum_answer, statistics_answer
+from bridgex.cli.views import spectrum_answer, statistics_answer
 from bridgex.pipeline import Evaluated, Ranked, SharedNeurons, run
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def _answers(stage: Stage) -> list[Answer]:
         case Ranked():
             return [
                 spectrum_answer(stage.spectrum),
-                ranking_answer(stage.ranking, stage.spectrum),
+                ranking_answer(stage.ranking, stage.spectrum, stage.uncertainty),
             ]
         case Evaluated():
             return [evaluation_answer(stage.summary, stage.agreement)]

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bridgex.analysis.rules import Selection
 from bridgex.analysis.selection import ALWAYS_ON
-from bridgex.cli.output import Answer, Table
+from bridgex.cli.output import NOT_ESTIMABLE, Answer, Table
 from bridgex.cli.set_views import rule_of, selection_meta, set_notes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bridgex.analysis.ranking import Ranking
+    from bridgex.analysis.inference import PermutationTest
     from bridgex.analysis.spectra import Spectrum
     from bridgex.schema import NeuronStatistics
 
@@ -44,13 +43,15 @@ def statistics_answer(statistics: Mapping[str, NeuronStatistics]) -> Answer:
     return Answer("bridgex.statistics/1", rows, [table])
 
 
-def spectrum_answer(spectrum: Spectrum) -> Answer:
-    """Scores by layer and candidate."""
+def spectrum_answer(spectrum: Spectrum, test: PermutationTest | None = None) -> Answer:
+    """Scores by layer and candidate, with their place among those of permuted words."""
     rows = [
         {
             "layer": layer,
             "bridge": bridge,
             "score": float(spectrum.score[i, j]),
+            "z": None if test is None else float(test.layer_z[i, j]),
+            "p_value": None if test is None else float(test.layer_p[i, j]),
             "not_estimable": spectrum.reason[i][j] or None,
             "pair_neurons": int(spectrum.pair_counts[i]),
             "bridge_neurons": int(spectrum.bridge_counts[i, j]),
@@ -61,42 +62,31 @@ def spectrum_answer(spectrum: Spectrum) -> Answer:
         for j, bridge in enumerate(spectrum.bridges)
     ]
     table = Table(
-        title=f"Spectrum {spectrum.pair} ({_measure(spectrum)})",
+        title=f"Spectrum {spectrum.pair} ({measure(spectrum)})",
         columns=("layer", *spectrum.bridges, "pair neurons"),
         rows=[
             (str(layer), *map(float, spectrum.score[i]), int(spectrum.pair_counts[i]))
             for i, layer in enumerate(spectrum.layers)
         ],
-        notes=(*_probe_notes(spectrum), *_missing_notes(spectrum, spectrum.layers)),
+        notes=(*probe_notes(spectrum), *missing_notes(spectrum, spectrum.layers)),
     )
-    return Answer("bridgex.spectrum/1", rows, [table], _spectrum_meta(spectrum))
+    tables = [table] if test is None else [table, _z_table(spectrum, test)]
+    return Answer("bridgex.spectrum/1", rows, tables, spectrum_meta(spectrum))
 
 
-def ranking_answer(ranking: Ranking, spectrum: Spectrum) -> Answer:
-    """Candidates, best first."""
-    rows: list[dict[str, Any]] = [
-        {
-            "rank": number + 1 if np.isfinite(ranking.score[number]) else None,
-            "bridge": bridge,
-            "score": float(ranking.score[number]),
-            "estimable_layers": int(ranking.estimable_layers[number]),
-            "not_estimable": _reasons(spectrum, bridge, ranking.layers),
-            "error_bound": _largest_bound(spectrum, ranking.layers),
-        }
-        for number, bridge in enumerate(ranking.bridges)
-    ]
-    layers = f"layers {ranking.layers[0]} to {ranking.layers[-1]}"
-    table = Table(
-        title=f"Bridges for {ranking.pair}: mean score over {layers} ({_measure(spectrum)})",
-        columns=("bridge", "score", "estimable layers"),
-        rows=[(row["bridge"], row["score"], row["estimable_layers"]) for row in rows],
-        notes=(*_probe_notes(spectrum), *_missing_notes(spectrum, ranking.layers)),
+def _z_table(spectrum: Spectrum, test: PermutationTest) -> Table:
+    return Table(
+        title="Distance from the scores of permuted words, in their standard deviations (z)",
+        columns=("layer", *spectrum.bridges),
+        rows=[
+            (str(layer), *(f"{z:.1f}" if math.isfinite(z) else NOT_ESTIMABLE for z in values))
+            for layer, values in zip(spectrum.layers, test.layer_z.tolist(), strict=True)
+        ],
     )
-    meta = {**_spectrum_meta(spectrum), "layers": list(ranking.layers), "best": ranking.best}
-    return Answer("bridgex.bridges/1", rows, [table], meta)
 
 
-def _measure(spectrum: Spectrum) -> str:
+def measure(spectrum: Spectrum) -> str:
+    """Say in a few words how dependence is measured, and between which neurons."""
     options = spectrum.options
     parts: list[str] = [options.estimator]
     if options.normalize == "cka":
@@ -108,7 +98,8 @@ def _measure(spectrum: Spectrum) -> str:
     return f"{', '.join(parts)}; bridge set {options.bridge_set}{rule}"
 
 
-def _spectrum_meta(spectrum: Spectrum) -> dict[str, Any]:
+def spectrum_meta(spectrum: Spectrum) -> dict[str, Any]:
+    """Return what a spectrum was computed from."""
     options = asdict(spectrum.options)
     del options["selection"]
     return {
@@ -122,7 +113,8 @@ def _spectrum_meta(spectrum: Spectrum) -> dict[str, Any]:
     }
 
 
-def _probe_notes(spectrum: Spectrum) -> tuple[str, ...]:
+def probe_notes(spectrum: Spectrum) -> tuple[str, ...]:
+    """Say which probes there are, and how much the sets can say."""
     kept = (
         f"{spectrum.sample_count} probes: those of {spectrum.considered} words that the model "
         "translates right"
@@ -132,7 +124,7 @@ def _probe_notes(spectrum: Spectrum) -> tuple[str, ...]:
     return (kept, *set_notes(spectrum.sets, spectrum.options.selection, advice=False))
 
 
-def _missing_notes(spectrum: Spectrum, layers: Sequence[int]) -> tuple[str, ...]:
+def missing_notes(spectrum: Spectrum, layers: Sequence[int]) -> tuple[str, ...]:
     """Say which cells are not estimable, and why, a line for each reason."""
     cells: dict[str, list[str]] = {}
     for i, layer in enumerate(spectrum.layers):
@@ -144,22 +136,6 @@ def _missing_notes(spectrum: Spectrum, layers: Sequence[int]) -> tuple[str, ...]
         f"not estimable, {reason}: {_some(where)} ({len(where)} of {total} cells)"
         for reason, where in cells.items()
     )
-
-
-def _reasons(spectrum: Spectrum, bridge: str, layers: Sequence[int]) -> str | None:
-    """Return why layers of a candidate are not estimable, each reason once."""
-    column = spectrum.bridges.index(bridge)
-    reasons = [
-        spectrum.reason[row][column]
-        for row, layer in enumerate(spectrum.layers)
-        if layer in layers and spectrum.reason[row][column]
-    ]
-    return "; ".join(dict.fromkeys(reasons)) or None
-
-
-def _largest_bound(spectrum: Spectrum, layers: Sequence[int]) -> float:
-    rows = [spectrum.layers.index(layer) for layer in layers]
-    return float(spectrum.error_bound[rows].max())
 
 
 def _some(items: list[str], shown: int = 6) -> str:

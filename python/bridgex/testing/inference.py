@@ -62,8 +62,8 @@ def place_in_null(observed: float, null: Matrix) -> tuple[float, float]:
     (1 + number), which never is 0 and holds its level exactly (Phipson & Smyth 2010). For
     random sets of neurons as for permutations; 1 - p is the share of random sets that is beaten.
     """
-    spread = null.std(ddof=1)
-    z = (observed - null.mean()) / spread if spread > 0 else math.nan
+    varies = null.max() > null.min()  # the deviation of equal numbers may differ from 0
+    z = (observed - null.mean()) / null.std(ddof=1) if varies else math.nan
     return float(z), float(1 + np.sum(null >= observed)) / (1 + null.size)
 
 
@@ -92,8 +92,9 @@ def permutation_test(observed: Matrix, null: Matrix) -> PermutationTest:
     for k in names:
         z[k], p[k] = place_in_null(observed[k], null[:, k])
     every = np.concatenate([observed[None, names], null[:, names]])
-    spread = every.std(axis=0, ddof=1)
-    scaled = np.where(spread > 0, every - every.mean(axis=0), 0.0) / np.where(spread > 0, spread, 1)
+    varies = every.max(axis=0, initial=-np.inf) > every.min(axis=0, initial=np.inf)
+    spread = np.where(varies, every.std(axis=0, ddof=1), 1.0)
+    scaled = np.where(varies, every - every.mean(axis=0), 0.0) / spread
     top = scaled[1:].max(axis=1, initial=-np.inf)
     for k, own in zip(names, scaled[0], strict=True):
         family[k] = (1 + np.sum(top >= own)) / (1 + len(null))

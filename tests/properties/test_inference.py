@@ -1,0 +1,93 @@
+"""What is made of resampled scores, against the plain definitions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from bridgex.analysis import inference
+from bridgex.testing import inference as plain
+
+Scores = NDArray[np.float64]
+
+
+@st.composite
+def some_scores(draw: st.DrawFn) -> tuple[Scores, Scores]:
+    """Return layer scores, and those of resamples, some of them missing, some tied or constant."""
+    layers, bridges, count = (
+        draw(st.integers(1, 3)),
+        draw(st.integers(1, 5)),
+        draw(st.integers(2, 40)),
+    )
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    every = rng.normal(size=(count + 1, layers, bridges)) + 0.5 * rng.normal(size=(count + 1, 1, 1))
+    if draw(st.booleans()):
+        every = np.round(every, 1)
+    missing = rng.random((layers, bridges)) < draw(st.sampled_from([0.0, 0.3, 1.0]))
+    every[:, missing] = np.nan
+    if draw(st.booleans()):
+        every[1:, 0, 0] = every[1, 0, 0]
+    return every[0], every[1:]
+
+
+def same(found: Scores, expected: Scores) -> None:
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+@given(some_scores())
+def test_the_permutation_test_is_what_the_definition_says(scores: tuple[Scores, Scores]) -> None:
+    observed, permuted = scores
+    found = inference.permutation_test(observed, permuted)
+    score = plain.bridge_scores(observed, observed)
+    expected = plain.permutation_test(score, plain.bridge_scores(permuted, observed))
+    same(found.p, expected.p)
+    same(found.z, expected.z)
+    same(found.family_p, expected.family_p)
+    for layer, one in enumerate(observed):
+        by_layer = plain.permutation_test(one, permuted[:, layer])
+        same(found.layer_z[layer], by_layer.z)
+        same(found.layer_p[layer], by_layer.p)
+
+
+@given(some_scores(), st.integers(8, 60))
+def test_stability_is_what_the_definition_says(scores: tuple[Scores, Scores], words: int) -> None:
+    observed, resampled = scores
+    score = plain.bridge_scores(observed, observed)
+    halves = plain.bridge_scores(resampled, observed)
+    used = np.isfinite(observed)
+    assert np.array_equal(inference.bridge_scores(resampled, used), halves, equal_nan=True)
+    found = inference.stability(score, halves, words)
+    scatter = plain.deviations(halves, words)
+    low, high = plain.interval(score, scatter)
+    known = np.isfinite(score)
+    same(found.low, low)
+    same(found.high, high)
+    assert np.isnan(found.probability_of_best[~known]).all()
+    assert found.resamples == len(scatter)
+    if known.any():
+        best = plain.probability_of_best(score, scatter)
+        same(found.probability_of_best[known], best[known])
+        assert np.array_equal(found.may_be_best, plain.may_be_best(score, scatter)[0])
+    else:
+        assert not found.may_be_best.any()
+
+
+@given(some_scores(), st.data())
+def test_halves_that_lack_a_score_are_left_out(
+    scores: tuple[Scores, Scores], data: st.DataObject
+) -> None:
+    _, resampled = scores
+    halves = resampled[:, 0].copy()
+    lacking = data.draw(st.integers(0, len(halves) - 1))
+    halves[lacking, 0] = np.nan
+    same(inference.deviations(halves, 20), plain.deviations(halves, 20))
+
+
+@pytest.mark.parametrize("shift", [0.0, 3.0])
+def test_the_best_is_told_apart_only_where_it_leads(shift: float) -> None:
+    rng = np.random.default_rng(0)
+    found = inference.stability(np.array([shift, 0.0, 0.0]), rng.normal(size=(400, 3)) * 0.3, 40)
+    assert found.may_be_best.all() == (shift == 0.0)

@@ -1,0 +1,49 @@
+"""Which words trade places and which are left out, against the plain definitions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridgex.analysis import Resampling
+from bridgex.analysis.word_draws import word_halves, word_numbers, word_permutations
+from bridgex.errors import InvalidInputError
+from bridgex.testing import resampling as plain
+
+LABELS = st.lists(st.integers(0, 30), min_size=8, max_size=40).filter(lambda x: len(set(x)) >= 8)
+
+
+@given(LABELS, st.integers(0, 2**40))
+def test_draws_are_those_of_the_definition(labels: list[int], seed: int) -> None:
+    words = word_numbers([f"kata{label:02}" for label in labels], len(labels))
+    permutations = word_permutations(words, 5, seed=seed)
+    assert np.array_equal(permutations, plain.word_permutations(labels, 5, seed=seed))
+    halves = word_halves(words, 5, seed=seed)
+    assert np.array_equal(halves, plain.word_halves(labels, 5, seed=seed))
+
+
+def test_nothing_is_drawn_where_nothing_is_asked_for() -> None:
+    words = np.arange(9)
+    assert word_permutations(words, 0, seed=0).shape == (0, 9)
+    assert word_halves(words, 0, seed=0).shape == (0, 9)
+
+
+def test_every_sample_needs_a_label() -> None:
+    with pytest.raises(InvalidInputError, match=r"of the 9 samples, not the shape \(8,\)"):
+        word_numbers(list("abcdefgh"), 9)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("permutations", 19, "permutations must be 0 for none, or 20 or more; got 19"),
+        ("resamples", -1, "resamples must be 0"),
+        ("random_sets", 1, "random sets must be 0"),
+        ("seed", -1, "seed must not be negative, got -1"),
+    ],
+)
+def test_too_few_draws_are_refused(name: str, value: int, message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        Resampling(**{name: value})

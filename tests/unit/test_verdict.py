@@ -1,0 +1,93 @@
+"""What a ranking allows to be said."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bridgex.analysis import Resampling, Uncertainty, verdict
+from bridgex.analysis.inference import PermutationTest, Stability
+from bridgex.analysis.random_sets import RandomSets
+
+NAN = float("nan")
+BRIDGES = ("de", "tl", "xx", "fr")
+SCORES = (0.2, 0.3, NAN, 0.1)
+
+
+def uncertain(
+    scores: tuple[float, ...] = SCORES,
+    *,
+    inside: tuple[bool, ...] | None = None,
+    family: tuple[float, ...] | None = None,
+    share: tuple[float, ...] | None = None,
+) -> Uncertainty:
+    """Return results of which only what a verdict needs is made up."""
+    nothing = np.full(len(scores), NAN)
+    stability = test = random_sets = None
+    if inside is not None:
+        best = np.array([0.02, 0.974, NAN, 0.006])
+        stability = Stability(nothing, nothing, best, np.array(inside), 400)
+    if family is not None:
+        test = PermutationTest(nothing, nothing, np.array(family), nothing[None], nothing[None])
+    if share is not None:
+        random_sets = RandomSets(nothing, nothing, nothing, np.array(share))
+    rank = np.zeros(1, dtype=np.int64)
+    return Uncertainty(np.array(scores), 37, Resampling(), test, stability, random_sets, rank)
+
+
+@pytest.mark.parametrize(
+    ("inside", "start"),
+    [
+        ((False, True, False, False), "tl scores reliably higher than de, fr"),
+        ((True, True, False, True), "no reliable difference between tl and de, fr"),
+        ((False, True, False, True), "no reliable difference between tl and fr"),
+    ],
+)
+def test_the_best_is_named_only_where_no_other_may_be_best(
+    inside: tuple[bool, ...], start: str
+) -> None:
+    end = " with these 37 words (tl is best in 97% of the resamples)"
+    assert verdict(uncertain(inside=inside), BRIDGES) == (start + end,)
+
+
+@pytest.mark.parametrize(
+    ("family", "sentence"),
+    [
+        ((0.01, 0.05, NAN, 0.01), "the neurons of every candidate depend on the pair's"),
+        ((0.06, 0.3, NAN, 0.9), "no candidate's neurons depend on the pair's beyond chance"),
+        ((0.06, 0.01, NAN, 0.9), "not beyond chance: how the pair's neurons depend on those of de"),
+    ],
+)
+def test_dependence_beyond_chance_is_told(family: tuple[float, ...], sentence: str) -> None:
+    *_, found = verdict(uncertain(family=family), BRIDGES)
+    assert found.startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("share", "sentence"),
+    [
+        ((0.01, 0.05, NAN, 0.0), "every candidate scores higher than random sets"),
+        ((0.06, 1.0, NAN, 0.9), "no candidate scores higher than random sets"),
+        ((0.06, 0.0, NAN, 0.9), "no higher than random sets of active neurons do: de, fr"),
+        ((NAN, 0.0, NAN, 0.9), "no higher than random sets of active neurons do: fr"),
+        ((NAN, NAN, NAN, NAN), "no random sets beside these"),
+    ],
+)
+def test_random_sets_are_what_a_candidate_has_to_beat(
+    share: tuple[float, ...], sentence: str
+) -> None:
+    *_, found = verdict(uncertain(share=share), BRIDGES)
+    assert found.startswith(sentence)
+
+
+def test_every_part_has_its_sentence() -> None:
+    everything = uncertain(inside=(True, True, False, True), family=SCORES, share=SCORES)
+    assert len(verdict(everything, BRIDGES)) == 3
+
+
+def test_what_cannot_be_scored_is_said() -> None:
+    nothing = uncertain((NAN, NAN), inside=(False, False))
+    assert verdict(nothing, ("de", "tl")) == ("no candidate can be scored",)
+    one = uncertain((NAN, 0.2), inside=(False, True))
+    assert verdict(one, ("de", "tl")) == ("tl is the only candidate that can be scored",)
+    assert verdict(uncertain(), BRIDGES)[0].startswith("too few halves of the words")
