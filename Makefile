@@ -36,6 +36,11 @@ $(VENV)/.dev: pyproject.toml requirements/dev.txt $(RUST) | $(VENV)/.ready
 	@$(INSTALL) --constraints requirements/dev.txt --reinstall-package bridgex --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
 
+$(VENV)/.bench: pyproject.toml requirements/bench.txt $(RUST) | $(VENV)/.ready
+	@echo 'installing bridgex with its bench extra into $(VENV)' >&2
+	@$(INSTALL) --constraints requirements/bench.txt --reinstall-package bridgex --editable '.[bench]'
+	@touch $@ $(VENV)/.dev $(VENV)/.demo
+
 setup: $(VENV)/.dev  ## prepare .venv for work on bridgex
 
 demo: $(VENV)/.demo  ## run the whole pipeline on a small real model
@@ -65,8 +70,9 @@ test-python: $(VENV)/.dev  ## the Python tests
 test-fast: $(VENV)/.dev  ## the tests that need no model
 	$(BIN)/pytest --quiet tests/unit tests/properties tests/golden
 
-bench: $(VENV)/.dev  ## speed against named rivals
+bench: $(VENV)/.bench  ## speed against named rivals
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/pytest benches/python --benchmark-only
+	cargo bench --quiet --locked --package bridgex-core
 
 # Needs a nightly toolchain and `cargo install cargo-fuzz`; `make test` calls the targets as well.
 fuzz: export CARGO_TARGET_DIR := $(CURDIR)/target/fuzz
@@ -78,7 +84,7 @@ docs: $(VENV)/.dev  ## make the pages that come from the program itself
 	@$(BIN)/python -m bridgex.cli.reference > docs/reference/cli.md
 
 requirements: | $(VENV)/.ready  ## pin the current versions of everything that is installed
-	@for extra in demo dev; do \
+	@for extra in demo dev bench; do \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --upgrade --no-emit-index-url \
 	    --no-header --no-annotate --extra $$extra pyproject.toml --output-file requirements/$$extra.txt; done
 
