@@ -184,8 +184,7 @@ mod x86 {
     #[target_feature(enable = "avx512f,avx512vpopcntdq")]
     fn tile_of_eights(rows: Rows<'_>, columns: Rows<'_>) -> Counts {
         let vectors = rows[0].len() / 8;
-        let rows = rows.map(|row| &row.as_chunks::<8>().0[..vectors]);
-        let columns = columns.map(|column| &column.as_chunks::<8>().0[..vectors]);
+        let (rows, columns) = (chunked::<8, _>(rows), chunked::<8, _>(columns));
         let mut sums: [[__m512i; TILE]; TILE] = [[cast([0_u64; 8]); TILE]; TILE];
         for vector in 0..vectors {
             let row = rows.map(|row| cast(row[vector]));
@@ -197,7 +196,7 @@ mod x86 {
                 }
             }
         }
-        sums.map(|line| line.map(|sum| cast::<_, [u64; 8]>(sum).iter().sum()))
+        totals(cast::<_, [[[u64; 8]; TILE]; TILE]>(sums))
     }
 
     /// Counts of a quarter of a tile in all whole vectors of four words: both halves of every byte
@@ -208,14 +207,13 @@ mod x86 {
         let table: __m256i = cast([[0_u8, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4]; 2]);
         let zero: __m256i = cast([0_u64; 4]);
         let vectors = rows[0].len() / 4;
-        let rows = rows.map(|row| &row.as_chunks::<4>().0[..vectors]);
-        let columns = columns.map(|column| &column.as_chunks::<4>().0[..vectors]);
+        let (rows, columns) = (chunked::<4, _>(rows), chunked::<4, _>(columns));
         let mut sums = [[zero; 2]; 2];
         for start in (0..vectors).step_by(LONGEST) {
             let mut bytes = [[zero; 2]; 2];
             for vector in start..vectors.min(start + LONGEST) {
-                let row = rows.map(|row| halves(cast(row[vector])));
-                let column = columns.map(|column| halves(cast(column[vector])));
+                let row = [halves(cast(rows[0][vector])), halves(cast(rows[1][vector]))];
+                let column = [halves(cast(columns[0][vector])), halves(cast(columns[1][vector]))];
                 for (i, j, half) in PARTS {
                     let both = _mm256_and_si256(row[i][half], column[j][half]);
                     bytes[i][j] = _mm256_add_epi8(bytes[i][j], _mm256_shuffle_epi8(table, both));
@@ -225,7 +223,35 @@ mod x86 {
                 *sum = _mm256_add_epi64(*sum, _mm256_sad_epu8(*bytes, zero));
             }
         }
-        sums.map(|line| line.map(|sum| cast::<_, [u64; 4]>(sum).iter().sum()))
+        totals(cast::<_, [[[u64; 4]; 2]; 2]>(sums))
+    }
+
+    /// The whole vectors of rows. No closures: they would not be inlined, and this is done once
+    /// for every tile.
+    #[inline(always)]
+    fn chunked<const LANES: usize, const ROWS: usize>(
+        rows: [&[u64]; ROWS],
+    ) -> [&[[u64; LANES]]; ROWS] {
+        let vectors = rows[0].len() / LANES;
+        let mut chunks: [&[[u64; LANES]]; ROWS] = [&[]; ROWS];
+        for row in 0..ROWS {
+            chunks[row] = &rows[row].as_chunks().0[..vectors];
+        }
+        chunks
+    }
+
+    /// Sums over the lanes.
+    #[inline(always)]
+    fn totals<const LANES: usize, const SIDE: usize>(
+        sums: [[[u64; LANES]; SIDE]; SIDE],
+    ) -> [[u64; SIDE]; SIDE] {
+        let mut totals = [[0; SIDE]; SIDE];
+        for i in 0..SIDE {
+            for j in 0..SIDE {
+                totals[i][j] = sums[i][j].iter().sum();
+            }
+        }
+        totals
     }
 
     /// Row, column and half of a byte.
