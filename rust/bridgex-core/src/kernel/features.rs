@@ -13,6 +13,9 @@ const MAX_DEGREE: usize = 8;
 /// Largest |x| / σ at which the Taylor series is tried.
 const WIDE: f64 = 1.0;
 
+/// Columns that most Cholesky factors do with.
+const TYPICAL: usize = 32;
+
 /// Lanes of a reduction: fixed, so that the order of additions is too.
 const LANES: usize = 16;
 
@@ -47,8 +50,13 @@ impl<T: Real> Factor<T> {
         Self { samples: row.len(), columns, sums: vec![0.0], residual: 0.0 }
     }
 
-    fn empty(samples: usize) -> Self {
-        Self { samples, columns: Vec::new(), sums: Vec::new(), residual: f64::INFINITY }
+    fn empty(samples: usize, columns: usize) -> Self {
+        Self {
+            samples,
+            columns: Vec::with_capacity(columns * samples),
+            sums: Vec::new(),
+            residual: f64::INFINITY,
+        }
     }
 
     /// Columns `e^(-u²/2) u^k / √k!`; the residual of degree m is at most `u^(2m+2) / (m+1)!` on
@@ -57,7 +65,7 @@ impl<T: Real> Factor<T> {
         vectorised(
             #[inline(always)]
             || {
-                let mut factor = Self::empty(u.len());
+                let mut factor = Self::empty(u.len(), max_degree + 1);
                 let half = T::of(-0.5);
                 factor.columns.extend(u.iter().map(|&value| exp_m1(half * value * value)));
                 let mut column: Vec<T> =
@@ -93,7 +101,7 @@ impl<T: Real> Factor<T> {
             #[inline(always)]
             || {
                 let rounding = 4.0 * T::EPSILON * u.len() as f64;
-                let mut factor = Self::empty(u.len());
+                let mut factor = Self::empty(u.len(), max_columns.min(TYPICAL));
                 let mut diagonal = vec![T::ONE; u.len()];
                 let mut leading: f64 = 0.0;
                 for _ in 0..max_columns.min(u.len()) {
