@@ -13,6 +13,7 @@ from bridgex.errors import BridgexError
 
 if TYPE_CHECKING:
     from bridgex.analysis import (
+        Resampling,
         Selection,
         dependence,
         overlap,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         select_neurons,
         spectrum,
         top_k,
+        uncertainty,
     )
     from bridgex.capture import load_model
     from bridgex.engines.local import ingest_corpus, ingest_probes
@@ -33,6 +35,7 @@ __all__ = [
     "BridgexError",
     "Pair",
     "Request",
+    "Resampling",
     "Selection",
     "Store",
     "dependence",
@@ -47,11 +50,13 @@ __all__ = [
     "select_neurons",
     "spectrum",
     "top_k",
+    "uncertainty",
 ]
 
 _HOMES = {
     "Pair": "schema",
     "Request": "pipeline",
+    "Resampling": "analysis",
     "Selection": "analysis",
     "Store": "store",
     "dependence": "analysis",
@@ -66,6 +71,7 @@ _HOMES = {
     "select_neurons": "analysis",
     "spectrum": "analysis",
     "top_k": "analysis",
+    "uncertainty": "analysis",
 }
 
 

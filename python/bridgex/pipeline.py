@@ -13,7 +13,7 @@ from bridgex.analysis import overlap, rank_bridges
 from bridgex.analysis.spectra import spectrum_of
 from bridgex.analysis.spectrum_inputs import language_neurons, spectrum_inputs
 from bridgex.analysis.spectrum_options import SpectrumOptions
-from bridgex.analysis.uncertainty import spectrum_uncertainty
+from bridgex.analysis.uncertainties import spectrum_uncertainty
 from bridgex.engines.generator import ModelGenerator
 from bridgex.engines.local import ingest_corpus, ingest_probes
 from bridgex.errors import InvalidInputError

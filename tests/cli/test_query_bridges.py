@@ -117,10 +117,13 @@ def test_what_is_turned_off_is_null_and_not_in_the_table(bridgex: Bridgex, store
 def test_sets_that_differ_or_share_neurons_are_said(bridgex: Bridgex, store: Path) -> None:
     sets = bridgex(*ASK, store, *FEW, "--bridge-set", "specific", "--top-percent", "40")
     assert "sets differ in size, and a mean of best matches grows with it" in sets.out
+    layers = bridgex(*ASK, store, *FEW, "--top-percent", "9", "--layers", "0-2")
+    assert "a mean over fewer than the 3 layers: " in layers.out
     shared = bridgex(*ASK, store, *FEW, "--bridge-set", "all")
     assert "neurons that the pair has too, each its own best match: " in shared.out
     usual = bridgex(*ASK, store, *FEW)
     assert "differ in size" not in usual.out
+    assert "fewer than" not in usual.out
     assert "pair has too" not in usual.out
 
 

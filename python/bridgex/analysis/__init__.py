@@ -30,8 +30,8 @@ from bridgex.analysis.significance import pair_p_values
 from bridgex.analysis.spectra import Spectrum, middle_layers, spectrum, spectrum_of
 from bridgex.analysis.spectrum_inputs import SpectrumInputs, spectrum_inputs
 from bridgex.analysis.spectrum_options import SpectrumOptions
-from bridgex.analysis.uncertainty import Uncertainty, spectrum_uncertainty, uncertainty
-from bridgex.analysis.verdict import verdict
+from bridgex.analysis.uncertainties import Uncertainty, spectrum_uncertainty, uncertainty
+from bridgex.analysis.verdicts import verdict
 from bridgex.analysis.word_draws import Resampling
 
 __all__ = [

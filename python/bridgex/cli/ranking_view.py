@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bridgex.analysis.inference import CONFIDENCE
-from bridgex.analysis.verdict import verdict
+from bridgex.analysis.verdicts import verdict
 from bridgex.cli.output import NOT_ESTIMABLE, Answer, Cell, Table
 from bridgex.cli.views import measure, missing_notes, probe_notes, spectrum_meta
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bridgex.analysis.ranking import Ranking
     from bridgex.analysis.spectra import Spectrum
-    from bridgex.analysis.uncertainty import Uncertainty
+    from bridgex.analysis.uncertainties import Uncertainty
 
 DRAWN: Mapping[str, tuple[str, str]] = {
     "score_low": ("stability", "low"),
@@ -50,7 +50,7 @@ def ranking_answer(ranking: Ranking, spectrum: Spectrum, found: Uncertainty) -> 
             *sentences,
             *_legend(rows, found),
             *probe_notes(spectrum),
-            *_set_notes(rows),
+            *_set_notes(rows, len(ranking.layers)),
             *missing_notes(spectrum, ranking.layers),
         ),
     )
@@ -112,10 +112,14 @@ def _legend(rows: Sequence[dict[str, Any]], found: Uncertainty) -> tuple[str, ..
     return (f"random as high: of {sets}, as many in every layer, whose mean is {ends}",)
 
 
-def _set_notes(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+def _set_notes(rows: Sequence[dict[str, Any]], layers: int) -> tuple[str, ...]:
     """Say where the sets make scores hard to compare."""
     scored = [row for row in rows if row["estimable_layers"]]
     notes = []
+    fewer = [row for row in scored if row["estimable_layers"] < layers]
+    if fewer:
+        counts = ", ".join(f"{row['bridge']} {row['estimable_layers']}" for row in fewer)
+        notes.append(f"a mean over fewer than the {layers} layers: {counts}")
     if len({(row["neurons"], row["estimable_layers"]) for row in scored}) > 1:
         notes.append(
             "the candidates' sets differ in size, and a mean of best matches grows with it: "

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bridgex.analysis.inference import PermutationTest, Stability
     from bridgex.analysis.random_sets import RandomSets
-    from bridgex.analysis.uncertainty import Uncertainty
+    from bridgex.analysis.uncertainties import Uncertainty
 
 LEVEL = 0.05
 """A chance below which something counts as more than chance."""
