@@ -14,6 +14,7 @@ from bridgex.analysis.spectra import spectrum_of
 from bridgex.analysis.spectrum_inputs import language_neurons, spectrum_inputs
 from bridgex.analysis.spectrum_options import SpectrumOptions
 from bridgex.analysis.uncertainties import spectrum_uncertainty
+from bridgex.analysis.word_draws import Resampling
 from bridgex.engines.generator import ModelGenerator
 from bridgex.engines.local import ingest_corpus, ingest_probes
 from bridgex.errors import InvalidInputError
@@ -56,6 +57,8 @@ class Request:
         Number of words that the evaluation asks for; by default all.
     options
         The choices behind the scores.
+    resampling
+        What is drawn to say how far the ranking can be trusted.
     """
 
     lexicon: Lexicon
@@ -65,6 +68,7 @@ class Request:
     all_words_if_few: bool = False
     words: int | None = None
     options: SpectrumOptions = field(default_factory=SpectrumOptions)
+    resampling: Resampling = field(default_factory=Resampling)
 
     def __post_init__(self) -> None:
         needed = dict.fromkeys((*self.lexicon.pair, *self.bridges))
@@ -183,7 +187,13 @@ def _rank(snapshot: Snapshot, request: Request, gold: GoldFilter, reporter: Repo
     )
     found = spectrum_of(inputs)
     ranking = rank_bridges(found)
-    trust = spectrum_uncertainty(inputs, found, layers=ranking.layers, reporter=reporter)
+    trust = spectrum_uncertainty(
+        inputs,
+        found,
+        layers=ranking.layers,
+        resampling=request.resampling,
+        reporter=reporter,
+    )
     return Ranked(ranking, trust, found)
 
 

@@ -78,12 +78,18 @@ def test_run_shows_every_stage_and_leaves_a_store(
     assert "tokens/s" in done.err
     kept = contents(tmp_path / "store")
 
-    again = bridgex(*arguments, "--format", "json")
+    again = bridgex(*arguments, "--format", "json", "--resamples", "20", "--seed", "3")
     assert again.code == 0
     assert "statistics id, records" not in again.err
     document = json.loads(again.out)
     assert document["schema"] == "bridgex.run/1"
     assert document["bridges"]["best"] in {"en", "es"}
+    assert document["bridges"]["resampling"] == {
+        "permutations": 199,
+        "resamples": 20,
+        "random_sets": 100,
+        "seed": 3,
+    }
     assert document["evaluation"]["examples"] == 40
     assert {row["strategy"] for row in document["evaluation"]["rows"]} == {
         "zero-shot",

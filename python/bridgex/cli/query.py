@@ -16,11 +16,7 @@ from bridgex.cli.options import (
     pair_options,
 )
 from bridgex.cli.output import emit
-from bridgex.cli.spectrum_options import (
-    resampling_options,
-    selection_options,
-    spectrum_options,
-)
+from bridgex.cli.spectrum_options import DRAWS, selection_options, spectrum_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,7 +121,8 @@ def neurons(
     emit(answer, format_=format_, output=output)
 
 
-def _pair_query(function: Callable[..., Any]) -> Callable[..., Any]:
+def _pair_query(**drawn: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the options of a query about a pair, and of so many draws beside its scores."""
     return combined(
         STORE,
         pair_options,
@@ -137,15 +134,14 @@ def _pair_query(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--gold", type=click.Choice(GOLD), help="Which probes, where the store has both kinds."
         ),
-        spectrum_options,
+        spectrum_options(**drawn),
         click.option("--threads", type=click.IntRange(1, 1024), help="Worker threads."),
         output_options,
-    )(function)
+    )
 
 
 @command.command()
-@resampling_options(permutations=0)
-@_pair_query
+@_pair_query(permutations=0)
 @LAYERS
 def spectrum(format_: Format, output: Path | None, **question: Any) -> None:
     """How strongly each layer's overlap neurons depend on each candidate's."""
@@ -156,8 +152,7 @@ def spectrum(format_: Format, output: Path | None, **question: Any) -> None:
 
 
 @command.command()
-@resampling_options(permutations=199, resamples=400, random_sets=100)
-@_pair_query
+@_pair_query(**DRAWS)
 @click.option("--layers", type=LayerRange(), help="For example 6-11.  [default: middle third]")
 def bridges(
     format_: Format, output: Path | None, layers: tuple[int, ...] | None, **question: Any

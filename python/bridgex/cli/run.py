@@ -16,10 +16,11 @@ from bridgex.cli.options import (
     pair_options,
     run_output_options,
 )
-from bridgex.cli.spectrum_options import spectrum_options
+from bridgex.cli.spectrum_options import DRAWS, spectrum_options
 
 if TYPE_CHECKING:
     from bridgex.analysis.spectrum_options import SpectrumOptions
+    from bridgex.analysis.word_draws import Resampling
     from bridgex.cli.output import Format
     from bridgex.schema import GoldFilter
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 )
 @gold_option
 @click.option("--words", type=click.IntRange(min=1), help="Words to evaluate.  [default: all]")
-@spectrum_options
+@spectrum_options(**DRAWS)
 @model_options
 @run_output_options
 def command(
@@ -57,6 +58,7 @@ def command(
     gold: GoldFilter,
     words: int | None,
     options: SpectrumOptions,
+    resampling: Resampling,
     model_choices: dict[str, Any],
     format_: Format,
     output: Path | None,
@@ -87,6 +89,7 @@ def command(
         gold=gold,
         words=words,
         options=options,
+        resampling=resampling,
     )
     check_texts(path for _, path in texts)
     listener = reporter()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bridgex.analysis.spectrum_options import Preset, SpectrumOptions
+    from bridgex.analysis.word_draws import Resampling
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -94,6 +95,9 @@ RESAMPLING = {
     "random_sets": "Random sets of neurons beside every candidate's; 0: none.",
 }
 
+DRAWS = {"permutations": 199, "resamples": 400, "random_sets": 100}
+"""The defaults of ``Resampling``, which is not to be imported for a line of help."""
+
 
 def selection_options(function: F) -> F:
     """Add the rule for language neurons; it arrives as ``selection``."""
@@ -106,54 +110,46 @@ def selection_options(function: F) -> F:
     return combined(PRESET, *SELECTION)(collect)  # type: ignore[return-value]  # keywords are rewritten
 
 
-def spectrum_options(function: F) -> F:
-    """Add the rule for language neurons and the dependence measure, as ``options``."""
+def spectrum_options(**draws: int) -> Callable[[F], F]:
+    """Add what scores depend on, as ``options``, and what is drawn beside them, as ``resampling``.
 
-    @wraps(function)
-    def collect(*args: Any, preset: Preset, **values: Any) -> Any:
-        chosen = _options(preset, values)
-        return function(*args, options=chosen, **values)
-
-    return combined(PRESET, *SELECTION, *DEPENDENCE)(collect)  # type: ignore[return-value]  # as above
-
-
-def resampling_options(**defaults: int) -> Callable[[F], F]:
-    """Add what is drawn to say how far scores can be trusted; it arrives as ``resampling``.
-
-    Of what has no default here nothing is drawn. To be put above ``spectrum_options``: a random
-    selection has the same seed, no other has one.
+    ``draws`` are the defaults; of what is not named nothing is drawn. ``--seed`` is that of all
+    draws, and the selection gets it only where it is random.
     """
 
     def add(function: F) -> F:
         @wraps(function)
-        def collect(*args: Any, **values: Any) -> Any:
-            from bridgex.analysis.word_draws import Resampling
-
-            numbers = {name: values.pop(name) if name in defaults else 0 for name in RESAMPLING}
-            seed = values["seed"]
+        def collect(*args: Any, preset: Preset, **values: Any) -> Any:
+            numbers = {name: values.pop(name) for name in draws}
+            resampling = _resampling(numbers, values["seed"])
             if values["select"] != "random":
                 values["seed"] = None
-            try:
-                chosen = Resampling(**numbers, seed=seed or 0)
-            except InvalidInputError as error:
-                raise click.UsageError(str(error)) from error
-            return function(*args, resampling=chosen, **values)
+            options = _options(preset, values)
+            return function(*args, options=options, resampling=resampling, **values)
 
-        return options(collect)  # type: ignore[return-value]  # as above
+        return combined(PRESET, *SELECTION, *DEPENDENCE, *drawn)(collect)  # type: ignore[return-value]  # as above
 
-    options = combined(
-        *(
-            click.option(
-                f"--{name.replace('_', '-')}",
-                type=int,
-                default=default,
-                show_default=True,
-                help=RESAMPLING[name],
-            )
-            for name, default in defaults.items()
+    drawn = [
+        click.option(
+            f"--{name.replace('_', '-')}",
+            type=click.IntRange(min=0),
+            default=default,
+            show_default=True,
+            help=RESAMPLING[name],
         )
-    )
+        for name, default in draws.items()
+    ]
     return add
+
+
+def _resampling(numbers: dict[str, int], seed: int | None) -> Resampling:
+    """Return what is drawn, nothing of what is not named; what makes no sense is wrong usage."""
+    from bridgex.analysis.word_draws import Resampling
+
+    try:
+        return Resampling(**{**dict.fromkeys(RESAMPLING, 0), **numbers}, seed=seed or 0)
+    except InvalidInputError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _options(preset: Preset, values: dict[str, Any]) -> SpectrumOptions:
