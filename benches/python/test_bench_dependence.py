@@ -1,101 +1,103 @@
-"""Dependence of two sets of neurons, beside what else computes it.
+"""Dependence of two sets of neurons, beside what else computes it, everything on one thread.
 
-Tiny by default, so that it can run with the tests; ``BRIDGEX_BENCH=full`` takes the size of the
-published experiments: 100 × 100 neurons over 1,000 samples. Everything runs on one thread.
+Rivals are asserted to agree before their time counts.
 """
 
-import os
-from typing import Any
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import torch
-from numpy.typing import NDArray
-from pytest_benchmark.fixture import BenchmarkFixture
+from benches.python import rivals
+from benches.python.workload import BLOCK, NEURONS, kurtosis, two_sets
 
 from bridgex.analysis.arrays import dependence
-from bridgex.testing import reference
 
-NEURONS, SAMPLES = (100, 1000) if os.environ.get("BRIDGEX_BENCH") == "full" else (6, 64)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+# Tolerances as the targets state them.
+TOLERANCES = {"layer": 1e-4, "reference": 1e-4, "neuron": 1e-3}
+# The series itself ends too early for the heaviest tails.
+TAYLOR_TOLERANCE = 1e-3
 SUBSET = 2
-TOLERANCE = 1e-3
-BANDWIDTHS = pytest.mark.parametrize("bandwidth", ["neuron", "layer"])
-
-Rows = NDArray[np.float32]
+PUBLISHED = {"estimator": "reference", "normalize": "none"}
 
 
-@pytest.fixture(scope="module")
-def sets() -> tuple[Rows, Rows]:
-    """Two sets with heavy tails; half of the second depends on the first."""
-    rng = np.random.default_rng(0)
-    x = rng.standard_t(5, size=(NEURONS, SAMPLES)).astype(np.float32)
-    y = rng.standard_t(5, size=(NEURONS, SAMPLES)).astype(np.float32)
-    y[::2] += x[::2] ** 2 - x[1::2]
-    return x, y
+@cache
+def exact(bandwidth: Any) -> Any:
+    """Return the dependence from the kernels themselves, in double precision."""
+    options: Any = PUBLISHED if bandwidth == "reference" else {}
+    return dependence(
+        *two_sets(), bandwidth=bandwidth, tol=0.0, dtype="f64", matrix=True, **options
+    )
 
 
-@BANDWIDTHS
-def test_bridgex(benchmark: BenchmarkFixture, sets: tuple[Rows, Rows], bandwidth: Any) -> None:
-    result = benchmark(dependence, *sets, bandwidth=bandwidth, tol=TOLERANCE, threads=1)
-    benchmark.extra_info.update(pairs=NEURONS**2, rank=result.rank, bound=result.error_bound)
-    assert result.layer_score == pytest.approx(exact_score(sets, bandwidth), abs=TOLERANCE)
+@pytest.mark.parametrize("bandwidth", TOLERANCES)
+def test_bridgex(benchmark: BenchmarkFixture, record: Callable[..., None], bandwidth: Any) -> None:
+    sets, tolerance = two_sets(), TOLERANCES[bandwidth]
+    options: Any = PUBLISHED if bandwidth == "reference" else {}
+    found = benchmark(dependence, *sets, bandwidth=bandwidth, tol=tolerance, threads=1, **options)
+    tails = kurtosis(np.concatenate(sets))
+    record(
+        bandwidth,
+        "bridgex",
+        rank=found.rank,
+        error_bound=found.error_bound,
+        kurtosis=float(np.median(tails)),
+        kurtosis_max=float(tails.max()),
+    )
+    assert found.layer_score == pytest.approx(exact(bandwidth).layer_score, abs=tolerance)
 
 
-@BANDWIDTHS
-def test_torch_centred_kernels_and_one_product(
-    benchmark: BenchmarkFixture, sets: tuple[Rows, Rows], bandwidth: Any
+@pytest.mark.parametrize("bandwidth", ["layer", "neuron"])
+def test_centred_kernels(
+    benchmark: BenchmarkFixture, record: Callable[..., None], bandwidth: Any
 ) -> None:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        matrix = benchmark(torch_debiased_cka, *standard_sets(sets, bandwidth))
-    finally:
-        torch.set_num_threads(threads)
-    benchmark.extra_info.update(pairs=NEURONS**2)
-    score = reference.layer_score(matrix.numpy().astype(np.float64))
-    assert score == pytest.approx(exact_score(sets, bandwidth), abs=1e-4)
+    scaled = rivals.scaled(*two_sets(), bandwidth)
+    found = benchmark(rivals.centred_kernels, *scaled).numpy()
+    record(bandwidth, "torch")
+    np.testing.assert_allclose(found, exact(bandwidth).matrix, atol=1e-4)
 
 
-@BANDWIDTHS
-def test_numpy_pair_by_pair_on_a_subset(
-    benchmark: BenchmarkFixture, sets: tuple[Rows, Rows], bandwidth: Any
+def test_taylor_series(benchmark: BenchmarkFixture, record: Callable[..., None]) -> None:
+    found = benchmark(rivals.taylor, *rivals.scaled(*two_sets(), "layer"))
+    record("layer", "taylor")
+    np.testing.assert_allclose(found, exact("layer").matrix, atol=TAYLOR_TOLERANCE)
+
+
+def test_published_loop(timed: Callable[..., Any], record: Callable[..., None]) -> None:
+    """A few pairs, whose kernels are given: all pairs would take minutes."""
+    scaled = rivals.scaled(*two_sets(), "reference")
+    kernels = [rivals.kernels(one[:SUBSET]) for one in scaled]
+    found = timed(rivals.published_loop, *kernels, rounds=7, warm_up=True).numpy()
+    record("reference", "published loop", timed=SUBSET**2, scale=NEURONS**2 / SUBSET**2)
+    expected = exact("reference").matrix[:SUBSET, :SUBSET]
+    np.testing.assert_allclose(found, expected, atol=1e-3 * abs(expected).max())
+
+
+@pytest.mark.parametrize("bandwidth", ["layer", "neuron"])
+def test_block(benchmark: BenchmarkFixture, record: Callable[..., None], bandwidth: Any) -> None:
+    sets, tolerance = two_sets(BLOCK), TOLERANCES[bandwidth]
+    found = benchmark(dependence, *sets, bandwidth=bandwidth, tol=tolerance, threads=1)
+    record(f"block {bandwidth}", "bridgex", rank=found.rank, error_bound=found.error_bound)
+    finer = dependence(*sets, bandwidth=bandwidth, tol=tolerance / 100, dtype="f64")
+    assert found.layer_score == pytest.approx(finer.layer_score, abs=tolerance)
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("bandwidth", ["layer", "neuron"])
+def test_product_of_block(
+    benchmark: BenchmarkFixture, record: Callable[..., None], bandwidth: Any, library: str
 ) -> None:
-    """The definition, on few pairs: the time of all is extrapolated from ``pairs``."""
-    x, y = (rows[:SUBSET] for rows in sets)
-    matrix = benchmark(reference.dependence_matrix, x, y, bandwidth=bandwidth)
-    benchmark.extra_info.update(pairs=SUBSET**2)
-    score = dependence(x, y, bandwidth=bandwidth, tol=TOLERANCE).layer_score
-    assert reference.layer_score(matrix) == pytest.approx(score, abs=TOLERANCE)
-
-
-def exact_score(sets: tuple[Rows, Rows], bandwidth: Any) -> float:
-    return dependence(*sets, bandwidth=bandwidth, tol=0.0, dtype="f64").layer_score
-
-
-def standard_sets(sets: tuple[Rows, Rows], bandwidth: Any) -> list[torch.Tensor]:
-    """Standardised rows over their kernel widths, which the rival is given for nothing."""
-    rows = [reference.standardise(one) for one in sets]
-    found = dependence(*sets, bandwidth=bandwidth, tol=0.1)
-    widths = [found.bandwidth_x, found.bandwidth_y]
-    return [
-        torch.from_numpy((one / width[:, None]).astype(np.float32))
-        for one, width in zip(rows, widths, strict=True)
-    ]
-
-
-def torch_debiased_cka(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    first, second = (u_centred(rows).flatten(1) for rows in (x, y))
-    own = [one.square().sum(1).rsqrt() for one in (first, second)]
-    return (first @ second.T) * own[0][:, None] * own[1]
-
-
-def u_centred(u: torch.Tensor) -> torch.Tensor:
-    """Kernels with zero diagonals, centred so that their products are the unbiased estimator."""
-    size = u.shape[1]
-    kernels = torch.exp(-0.5 * (u[:, :, None] - u[:, None, :]).square())
-    kernels.diagonal(dim1=1, dim2=2).zero_()
-    sums = kernels.sum(2)
-    total = sums.sum(1)[:, None, None] / ((size - 1) * (size - 2))
-    kernels += total - (sums[:, :, None] + sums[:, None, :]) / (size - 2)
-    kernels.diagonal(dim1=1, dim2=2).zero_()
-    return kernels
+    """The matrix product inside the above and nothing else: the floor of any such method."""
+    one, other = rivals.factors(*two_sets(BLOCK), bandwidth, TOLERANCES[bandwidth])
+    product = rivals.PRODUCTS[library]
+    found = benchmark(product, one, other)
+    work = 2 * len(one) * len(other) * one.shape[1]
+    record(f"block {bandwidth}", f"{library} product", features=[len(one), len(other)], flop=work)
+    np.testing.assert_allclose(found[:4], one[:4].astype(float) @ other.T.astype(float), atol=1e-2)
