@@ -5,10 +5,10 @@ use std::sync::atomic::AtomicBool;
 use rayon::prelude::*;
 
 use super::{
-    bound::{error_bound, largest_amplification},
+    bound::{amplification, error_bound},
     estimate::Formula,
     matches::{Candidates, Matches, Piece},
-    neuron::{Neuron, Part, Plan},
+    neuron::{Neuron, Part, Plan, SINGLE_PRODUCTS},
     options::{Bandwidth, Normalize, Options, Precision},
     tile::{FeatureTile, KernelTile},
 };
@@ -89,6 +89,9 @@ impl Request<'_> {
         let samples = self.samples();
         let formula = Formula::new(self.options, samples);
         let [mut x, mut y] = self.prepare::<T>(&x_widths, &y_widths, formula)?;
+        if T::EPSILON > f64::EPSILON && amplification(&x).max(amplification(&y)) > SINGLE_PRODUCTS {
+            return self.compute::<f64>([x_widths, y_widths]);
+        }
         let bound = error_bound(&x, &y);
         let rank = x.iter().chain(&y).map(|neuron| neuron.rank).max().unwrap_or(0);
         self.add_kernels(&mut x, &y, (self.x, &x_widths), &formula)?;
@@ -112,29 +115,28 @@ impl Request<'_> {
         formula: Formula,
     ) -> Result<Sets<T>> {
         let tolerance = self.options.tolerance;
-        let attempt = |amplification: f64| {
-            let plan = Plan { formula, tolerance, amplification, kernels: true };
-            self.neurons::<T>([x_widths, y_widths], &plan)
+        let attempt = |amplifications: [f64; 2]| {
+            let plan = |amplification| Plan { formula, tolerance, amplification, kernels: true };
+            self.neurons::<T>([x_widths, y_widths], &amplifications.map(plan))
         };
-        let neurons = attempt(1.0)?;
-        let amplification = largest_amplification([&neurons[0], &neurons[1]]);
+        let neurons = attempt([1.0, 1.0])?;
         let normalised = formula.normalize == Normalize::Cka;
         if normalised && error_bound(&neurons[0], &neurons[1]) > tolerance {
-            return attempt(amplification);
+            return attempt([amplification(&neurons[1]), amplification(&neurons[0])]);
         }
         Ok(neurons)
     }
 
-    /// Prepare every neuron by one plan.
-    pub fn neurons<T: Real>(&self, widths: [&[f64]; 2], plan: &Plan) -> Result<Sets<T>> {
-        let set = |rows: &[&Standardised], widths: &[f64]| -> Result<Vec<Neuron<T>>> {
+    /// Prepare the neurons of each set by its plan.
+    pub fn neurons<T: Real>(&self, widths: [&[f64]; 2], plans: &[Plan; 2]) -> Result<Sets<T>> {
+        let set = |rows: &[&Standardised], widths: &[f64], plan: &Plan| -> Result<Vec<Neuron<T>>> {
             let one = |(row, &width): (&&Standardised, &f64)| {
                 check(self.stop)?;
                 Neuron::new(row, width, plan, self.stop)
             };
             rows.par_iter().zip(widths).map(one).collect()
         };
-        Ok([set(self.x, widths[0])?, set(self.y, widths[1])?])
+        Ok([set(self.x, widths[0], &plans[0])?, set(self.y, widths[1], &plans[1])?])
     }
 
     /// Give every neuron its kernel where the other set has one that needs it.

@@ -15,9 +15,9 @@ pub(super) fn error_bound<T>(x: &[Neuron<T>], y: &[Neuron<T>]) -> f64 {
     (one_side(&x, &y) + one_side(&y, &x)) * (1.0 + x.residual.max(y.residual)) + x.own + y.own
 }
 
-/// The largest factor by which normalising makes an error grow.
-pub(super) fn largest_amplification<T>(sets: [&[Neuron<T>]; 2]) -> f64 {
-    sets.into_iter().flat_map(by_features).fold(1.0, |most, one| most.max(one.amplification))
+/// The largest factor by which normalising a neuron of the set makes an error grow.
+pub(super) fn amplification<T>(neurons: &[Neuron<T>]) -> f64 {
+    by_features(neurons).fold(1.0, |most, one| most.max(one.amplification))
 }
 
 /// The error that truncating `x` makes.

@@ -24,7 +24,13 @@ pub(super) const POSITIVE: f64 = 1e-9;
 
 /// Where the own term is a smaller share than this, its reciprocal would blow up every error, and
 /// the kernel itself is used.
-const SMALL_OWN: f64 = 1.0 / 16.0;
+const SMALL_OWN: f64 = 1e-4;
+
+/// Amplification that the shares of the tolerance leave room for.
+const HARMLESS: f64 = 1.05;
+
+/// Products are in double precision where any neuron's amplification is larger.
+pub(super) const SINGLE_PRODUCTS: f64 = 4.0;
 
 /// So many features are affordable whatever the number of samples.
 const FEW_SAMPLES: usize = 32;
@@ -52,7 +58,7 @@ pub(super) struct Plan {
     pub formula: Formula,
     /// Largest error of a normalised score.
     pub tolerance: f64,
-    /// A lower bound of the largest normalising factor, by which errors grow.
+    /// The largest normalising factor of the other set, by which errors grow.
     pub amplification: f64,
     /// Whether neurons that need many features take part through their kernels. Without kernels
     /// the product of a neuron's features is taken as its kernel.
@@ -179,32 +185,48 @@ impl<T: Real> Neuron<T> {
 
     /// Through features, where few suffice.
     fn by_features(u: &[f64], plan: &Plan) -> Option<Self> {
-        let limit = plan.tolerance / (plan.amplification * plan.amplification);
+        let limit = plan.tolerance / plan.amplification;
         if limit <= 0.0 {
             return None;
         }
-        let single = |neuron: &Self| neuron.amplification.powi(2) <= SINGLE_AMPLIFICATION;
-        if limit >= SINGLE_LIMIT
-            && SINGLE_RANGE.contains(&largest(u))
-            && let Some(neuron) = Self::by_features_of(u, limit, plan).filter(single)
-        {
-            return Some(neuron);
+        let single = limit >= SINGLE_LIMIT && SINGLE_RANGE.contains(&largest(u));
+        let first = Self::by_features_in(single, u, limit, 1.0, plan)?;
+        let own = first.amplification;
+        if own <= HARMLESS || !plan.kernels {
+            return Some(first);
         }
-        Neuron::<f64>::by_features_of(u, limit, plan).map(Neuron::rounded)
+        let single = single && own.powi(2) <= SINGLE_AMPLIFICATION;
+        let second = Self::by_features_in(single, u, limit, own, plan)?;
+        (second.amplification.powi(2) * SMALL_OWN <= 1.0).then_some(second)
     }
 
-    fn by_features_of(u: &[f64], limit: f64, plan: &Plan) -> Option<Self> {
+    fn by_features_in(
+        single: bool,
+        u: &[f64],
+        limit: f64,
+        amplification: f64,
+        plan: &Plan,
+    ) -> Option<Self> {
+        if single {
+            return Self::by_features_of(u, limit, amplification, plan);
+        }
+        Neuron::<f64>::by_features_of(u, limit, amplification, plan).map(Neuron::rounded)
+    }
+
+    /// Errors of the scores grow with the amplification, those of the own term with its square.
+    fn by_features_of(u: &[f64], limit: f64, amplification: f64, plan: &Plan) -> Option<Self> {
         let max_rank = max_rank(u.len(), plan.kernels);
-        let factor = Factor::<T>::gaussian(u, RESIDUAL_SHARE * limit, 2 * max_rank + 16);
+        let residual = RESIDUAL_SHARE * limit / amplification.powi(2);
+        let factor = Factor::<T>::gaussian(u, residual, 2 * max_rank + 16);
         let spectrum = factor.spectrum();
-        let rank = truncation(&spectrum, factor.residual, TRUNCATION_SHARE * limit);
+        let kept = TRUNCATION_SHARE * limit / amplification;
+        let rank = truncation(&spectrum, factor.residual, kept);
         if !plan.kernels {
             let rank = rank.unwrap_or(spectrum.values.len()).min(max_rank);
             return Self::from_factor(&factor, &spectrum, rank, plan);
         }
         let rank = rank.filter(|&rank| rank <= max_rank)?;
-        let neuron = Self::from_factor(&factor, &spectrum, rank, plan)?;
-        (neuron.amplification.powi(2) * SMALL_OWN <= 1.0).then_some(neuron)
+        Self::from_factor(&factor, &spectrum, rank, plan)
     }
 
     fn by_kernel(u: Vec<f64>, plan: &Plan, stop: &AtomicBool) -> Result<Self> {

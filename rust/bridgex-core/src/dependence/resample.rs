@@ -159,7 +159,7 @@ impl Request<'_> {
         let formula = Formula::new(self.options, samples);
         let tolerance = self.options.tolerance;
         let plan = Plan { formula, tolerance, amplification: 1.0, kernels: false };
-        let [mut x, mut y] = self.neurons::<T>([&x_widths, &y_widths], &plan)?;
+        let [mut x, mut y] = self.neurons::<T>([&x_widths, &y_widths], &[plan; 2])?;
         let rank = x.iter().chain(&y).map(|neuron| neuron.rank).max().unwrap_or(0);
         let sides = [Side::new(&mut x, samples), Side::new(&mut y, samples)];
         let candidates = Candidates::new(self.members, y.len());
