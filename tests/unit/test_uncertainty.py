@@ -157,3 +157,8 @@ def test_few_words_are_enough_where_nothing_is_drawn() -> None:
     found = uncertainty(pairs, bridges, [MEMBERS] * 2, groups=[0, 1] * 12, resampling=nothing)
     assert found.words == 2
     assert np.isfinite(found.score[:3]).all()
+
+
+def test_no_layer_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="no layer came"):
+        uncertainty([], [], [])

@@ -26,6 +26,7 @@ from bridgex.analysis.word_draws import (
     word_numbers,
     word_permutations,
 )
+from bridgex.errors import InvalidInputError
 from bridgex.progress import Silent
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
 
 RESAMPLING_TOLERANCE = 0.1
 """What features may leave out of an entry where they are resampled, on the scale of CKA. The bound
-is far above what they do leave out, which is the same in every draw: scores move by some 1e-4,
-their spread by less than 1 %."""
+is far above what they do leave out: scores move by less than 1e-3, alike in every draw, and their
+spread by less than 1 %."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class Uncertainty:
     random_sets
         Whether sets of neurons of no language score as much; None without random sets.
     rank
-        Features per neuron that were resampled, int64 (layer,); 0: the kernels themselves.
+        Largest number of features per neuron that were resampled, int64 (layer,); empty where
+        nothing was.
     """
 
     score: NDArray[np.float64]
@@ -109,7 +111,7 @@ def uncertainty(
     Raises
     ------
     InvalidInputError
-        As ``spectrum_scores``; and when there is not one label for every sample, or there are
+        As ``spectrum_scores``; and when there is no layer, not one label for every sample, or
         fewer than 8 words to be resampled.
 
     Notes
@@ -129,6 +131,8 @@ def uncertainty(
     >>> (found.test.family_p <= 0.05).tolist()
     [True, False]
     """
+    if not len(pair_rows):
+        raise InvalidInputError("no layer came, and a score is a mean over layers")
     measure: dict[str, Any] = {
         "estimator": estimator,
         "normalize": normalize,
