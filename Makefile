@@ -11,7 +11,7 @@ UV ?= $(or $(shell command -v uv 2>/dev/null),$(BIN)/uv)
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 
-.PHONY: help setup fmt lint test test-fast test-rust test-python bench bench-page demo docs fuzz requirements clean
+.PHONY: help setup fmt lint test test-fast test-rust test-python bench bench-profile bench-page demo docs fuzz requirements clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -76,15 +76,21 @@ PYTEST_BENCH = env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/pytest benche
 # BRIDGEX_SIMD=avx2 measures with that instruction set, beside what was measured before.
 bench: export BRIDGEX_BENCH ?= full
 bench: export OMP_NUM_THREADS := 1
+bench: export CARGO_PROFILE_BENCH_DEBUG := line-tables-only
 bench: $(VENV)/.bench  ## measure speed against named rivals
 	@mkdir -p $(BENCHES)
 	$(PYTEST_BENCH) --benchmark-only --benchmark-json=$(BENCHES)/$(or $(BRIDGEX_SIMD),best).json \
 	  --benchmark-columns=median,iqr,rounds --benchmark-sort=fullname
-	cargo bench --quiet --locked --package bridgex-core -- --warm-up-time 1 --measurement-time 2
+	cargo bench --quiet --locked --package bridgex-core --bench '*' -- --warm-up-time 1 --measurement-time 2
+
+bench-profile: $(VENV)/.bench  ## find where the time goes (needs perf and binutils)
+	@mkdir -p $(BENCHES)/profile
+	@$(BIN)/python -m benches.python.hotspots > $(BENCHES)/profile.txt
+	@mv $(BENCHES)/profile.txt $(BENCHES)/profile/dependence.json
 
 bench-page: $(VENV)/.bench  ## make docs/benchmarks.md from what was measured
 	@$(BIN)/python -m benches.python.report $(wildcard $(BENCHES)/*.json) \
-	  --criterion target/criterion > $(BENCHES)/page.md
+	  --criterion target/criterion $(addprefix --profile ,$(wildcard $(BENCHES)/profile/*.json)) > $(BENCHES)/page.md
 	@mv $(BENCHES)/page.md docs/benchmarks.md
 
 # Needs a nightly toolchain and `cargo install cargo-fuzz`; `make test` calls the targets as well.
