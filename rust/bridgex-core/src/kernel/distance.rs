@@ -1,6 +1,10 @@
 //! Kernel widths from the distances between rows.
 
-use std::sync::atomic::AtomicBool;
+use std::{
+    cmp::Ordering,
+    ops::{Range, RangeInclusive},
+    sync::atomic::AtomicBool,
+};
 
 use rayon::prelude::*;
 
@@ -8,6 +12,7 @@ use crate::{
     Result,
     parallel::check,
     product::add_product,
+    real::Real,
     simd::{dot, squared_distance, vectorised},
 };
 
@@ -45,8 +50,8 @@ pub fn published_width(x: &[&[f64]], y: &[&[f64]], stop: &AtomicBool) -> Result<
     Ok(square.sqrt() + 1e-6)
 }
 
-/// Squared distances are all written down up to this many, which takes 16 MB. Where there are
-/// more, they are counted first, and only those around the wanted ranks are kept.
+/// Squared distances are all written down up to this many, which takes 8 MB. Where there are more,
+/// they are counted first, and only those around the wanted ranks are kept.
 const KEPT: usize = 1 << 21;
 
 /// Bins of equal width that squared distances are counted in.
@@ -55,11 +60,14 @@ const BINS: usize = 1 << 16;
 /// Rows that are multiplied at a time.
 const TILE: usize = 64;
 
-/// Where a squared distance is a smaller share of both squared norms, the difference of products
-/// would lose digits, and it is computed from the differences of the rows.
-const CLOSE: f64 = 0.01;
+/// Largest error of a squared distance from products in single precision, as a share of both
+/// squared norms: 320 additions that each round by 6e-8.
+const ROUNDING: f64 = 2e-5;
 
 /// Squared distances between the rows of every set.
+///
+/// They are ranked by products in single precision, and those that may be at the wanted ranks are
+/// computed anew from the differences of the rows, in double precision.
 struct Squares<'a> {
     sets: Vec<Packed<'a>>,
     kept: usize,
@@ -69,61 +77,73 @@ struct Squares<'a> {
 /// Rows of a set, ready to be multiplied.
 struct Packed<'a> {
     rows: &'a [&'a [f64]],
-    values: Vec<f64>,
+    values: Vec<f32>,
     norms: Vec<f64>,
+}
+
+/// Two runs of rows of a set, or one run twice.
+#[derive(Clone)]
+struct Tile<'a> {
+    set: &'a Packed<'a>,
+    first: Range<usize>,
+    second: Range<usize>,
 }
 
 impl<'a> Packed<'a> {
     fn new(rows: &'a [&'a [f64]]) -> Self {
         let mut values = Vec::with_capacity(rows.iter().map(|row| row.len()).sum());
-        rows.iter().for_each(|row| values.extend_from_slice(row));
-        Self {
-            rows,
-            values,
-            norms: rows
-                .iter()
-                .map(|row| {
-                    vectorised(
-                        #[inline(always)]
-                        || dot(row, row),
-                    )
-                })
-                .collect(),
-        }
+        rows.iter().for_each(|row| values.extend(row.iter().map(|&value| f32::of(value))));
+        let norms = rows
+            .iter()
+            .map(|row| {
+                vectorised(
+                    #[inline(always)]
+                    || dot(row, row),
+                )
+            })
+            .collect();
+        Self { rows, values, norms }
     }
 
-    fn tiles(&self) -> usize {
-        self.rows.len().div_ceil(TILE)
+    fn tiles(&self) -> Vec<Tile<'_>> {
+        let count = self.rows.len();
+        let run = |start: usize| start..(start + TILE).min(count);
+        let tile = |one, other| Tile { set: self, first: run(one), second: run(other) };
+        let starts = (0..count).step_by(TILE);
+        starts
+            .flat_map(|one| (one..count).step_by(TILE).map(move |other| tile(one, other)))
+            .collect()
+    }
+}
+
+impl Tile<'_> {
+    /// Every pair of rows, once.
+    fn pairs(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let columns = |row| self.second.start.max(row + 1)..self.second.end;
+        self.first.clone().flat_map(move |row| columns(row).map(move |column| (row, column)))
     }
 
-    /// Squared distances between the rows of two tiles, or between those of one, every pair once.
-    fn squares(&self, one: usize, other: usize) -> Vec<f64> {
-        let range = |tile: usize| tile * TILE..((tile + 1) * TILE).min(self.rows.len());
-        let (first, second) = (range(one), range(other));
-        let samples = self.rows[0].len();
-        let part = |range: &std::ops::Range<usize>| {
-            &self.values[range.start * samples..range.end * samples]
+    /// Squared distances of the pairs, up to rounding.
+    fn approximate(&self) -> Vec<f32> {
+        let samples = self.set.rows[0].len();
+        let part = |run: &Range<usize>| &self.set.values[run.start * samples..run.end * samples];
+        let width = self.second.len();
+        let mut products = vec![0.0; self.first.len() * width];
+        add_product(part(&self.first), part(&self.second), samples, &mut products);
+        let norms = &self.set.norms;
+        let square = |(row, column): (usize, usize)| {
+            let product = products[(row - self.first.start) * width + column - self.second.start];
+            f32::of(norms[row] + norms[column] - 2.0 * product.wide())
         };
-        let mut products = vec![0.0; first.len() * second.len()];
-        add_product(part(&first), part(&second), samples, &mut products);
-        let mut squares = Vec::with_capacity(products.len());
-        for (row, line) in first.zip(products.chunks_exact(second.len())) {
-            for (column, product) in second.clone().zip(line).filter(|&(column, _)| column > row) {
-                squares.push(self.square(row, column, *product));
-            }
-        }
-        squares
+        self.pairs().map(square).collect()
     }
 
-    fn square(&self, row: usize, column: usize, product: f64) -> f64 {
-        let norms = self.norms[row] + self.norms[column];
-        let square = norms - 2.0 * product;
-        if square > CLOSE * norms {
-            return square;
-        }
+    /// The squared distance of a pair.
+    fn exact(&self, (row, column): (usize, usize)) -> f64 {
+        let (one, other) = (self.set.rows[row], self.set.rows[column]);
         vectorised(
             #[inline(always)]
-            || squared_distance(self.rows[row], self.rows[column]),
+            || squared_distance(one, other),
         )
     }
 }
@@ -139,9 +159,9 @@ impl<'a> Squares<'a> {
     }
 
     fn zeros(&self) -> Result<usize> {
-        let zeros = |tile: Vec<f64>| tile.iter().filter(|&&square| square <= 0.0).count();
-        let count = self.by_tile().map(zeros).sum();
-        check(self.stop).map(|()| count)
+        let window = f32::NEG_INFINITY..=f32::of(self.rounding());
+        let (_, small) = self.refine(self.by_tile(), window)?;
+        Ok(small.iter().filter(|&&square| square <= 0.0).count())
     }
 
     /// The median distance of those from rank `start` up to rank `end`.
@@ -155,14 +175,55 @@ impl<'a> Squares<'a> {
 
     /// The squared distances of two ranks, the lower one first.
     fn select(&self, ranks: [usize; 2]) -> Result<[f64; 2]> {
-        if self.count() <= self.kept {
-            let all = self.by_tile().flatten_iter().collect();
-            return check(self.stop).map(|()| pick(all, ranks));
-        }
-        let largest = self.by_tile().map(|tile| tile.iter().copied().fold(0.0, f64::max));
-        let largest = largest.reduce(|| 0.0, f64::max);
-        let bin = |square: f64| bin(square, largest);
-        let counts = self.by_tile().fold(
+        let (below, around) = if self.count() <= self.kept {
+            let tiles: Vec<(Tile<'_>, Vec<f32>)> = self.by_tile().collect();
+            check(self.stop)?;
+            let all = tiles.iter().flat_map(|(_, squares)| squares.iter().copied()).collect();
+            let found = pick(all, ranks, f32::total_cmp);
+            self.refine(tiles.into_par_iter(), self.window(found))?
+        } else {
+            let found = self.select_by_counting(ranks)?;
+            self.refine(self.by_tile(), self.window(found))?
+        };
+        Ok(pick(around, ranks.map(|rank| rank - below), f64::total_cmp))
+    }
+
+    /// Where the approximate squares are of those that may be at the ranks of these two: a rank's
+    /// value moves by no more than the values do.
+    fn window(&self, [low, high]: [f32; 2]) -> RangeInclusive<f32> {
+        let margin = 2.0 * self.rounding();
+        f32::of(low.wide() - margin)..=f32::of(high.wide() + margin)
+    }
+
+    /// More than the error of any squared distance.
+    fn rounding(&self) -> f64 {
+        let norms = self.sets.iter().flat_map(|set| &set.norms);
+        2.0 * ROUNDING * norms.fold(0.0, |most: f64, &norm| most.max(norm))
+    }
+
+    /// How many approximate values are below a window, and the exact ones of those within.
+    fn refine<'t>(
+        &self,
+        tiles: impl ParallelIterator<Item = (Tile<'t>, Vec<f32>)>,
+        window: RangeInclusive<f32>,
+    ) -> Result<(usize, Vec<f64>)> {
+        let parts = tiles.map(|(tile, squares)| {
+            let below = squares.iter().filter(|square| *square < window.start()).count();
+            let around = tile.pairs().zip(squares).filter(|(_, square)| window.contains(square));
+            (below, around.map(|(pair, _)| tile.exact(pair)).collect::<Vec<f64>>())
+        });
+        let parts: Vec<(usize, Vec<f64>)> = parts.collect();
+        check(self.stop)?;
+        let below = parts.iter().map(|(below, _)| below).sum();
+        Ok((below, parts.into_iter().flat_map(|(_, around)| around).collect()))
+    }
+
+    fn select_by_counting(&self, ranks: [usize; 2]) -> Result<[f32; 2]> {
+        let squares = || self.by_tile().map(|(_, squares)| squares);
+        let largest = squares().map(|tile| tile.iter().copied().fold(0.0, f32::max));
+        let largest = largest.reduce(|| 0.0, f32::max);
+        let bin = |square: f32| bin(square, largest);
+        let counts = squares().fold(
             || vec![0; BINS],
             |mut counts: Vec<usize>, tile| {
                 tile.iter().for_each(|&square| counts[bin(square)] += 1);
@@ -179,38 +240,40 @@ impl<'a> Squares<'a> {
         check(self.stop)?;
         let [first, last] = ranks.map(|rank| bin_of_rank(&counts, rank));
         let before: usize = counts[..first].iter().sum();
-        let around = self.by_tile().flatten_iter();
-        let around = around.filter(|&square| (first..=last).contains(&bin(square)));
+        let around = squares().flat_map_iter(|tile| {
+            tile.into_iter().filter(|&square| (first..=last).contains(&bin(square)))
+        });
         let around = around.collect();
-        check(self.stop).map(|()| pick(around, ranks.map(|rank| rank - before)))
+        check(self.stop).map(|()| pick(around, ranks.map(|rank| rank - before), f32::total_cmp))
     }
 
-    /// Squared distances tile by tile; nothing more once the caller asked to stop.
-    fn by_tile(&self) -> impl ParallelIterator<Item = Vec<f64>> + '_ {
-        self.sets.par_iter().flat_map(|set| {
-            let pairs =
-                (0..set.tiles()).flat_map(|one| (one..set.tiles()).map(move |other| (one, other)));
-            let pairs: Vec<(usize, usize)> = pairs.collect();
-            pairs.into_par_iter().map(|(one, other)| match check(self.stop) {
-                Ok(()) => set.squares(one, other),
-                Err(_) => Vec::new(),
-            })
+    /// Approximate squares tile by tile; nothing more once the caller asked to stop.
+    fn by_tile(&self) -> impl ParallelIterator<Item = (Tile<'_>, Vec<f32>)> + '_ {
+        let tiles: Vec<Tile<'_>> = self.sets.iter().flat_map(Packed::tiles).collect();
+        tiles.into_par_iter().filter_map(|tile| {
+            check(self.stop).ok()?;
+            let squares = tile.approximate();
+            Some((tile, squares))
         })
     }
 }
 
 /// Elements of two ranks, the lower one first.
-fn pick(mut values: Vec<f64>, [lower, upper]: [usize; 2]) -> [f64; 2] {
-    let (below, &mut high, _) = values.select_nth_unstable_by(upper, f64::total_cmp);
+fn pick<V: Copy>(
+    mut values: Vec<V>,
+    [lower, upper]: [usize; 2],
+    order: impl Fn(&V, &V) -> Ordering,
+) -> [V; 2] {
+    let (below, &mut high, _) = values.select_nth_unstable_by(upper, &order);
     if lower == upper {
         return [high, high];
     }
-    [*below.select_nth_unstable_by(lower, f64::total_cmp).1, high]
+    [*below.select_nth_unstable_by(lower, &order).1, high]
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 0 and BINS
-fn bin(square: f64, largest: f64) -> usize {
-    ((square / largest * BINS as f64) as usize).min(BINS - 1)
+fn bin(square: f32, largest: f32) -> usize {
+    ((square.wide() / largest.wide() * BINS as f64) as usize).min(BINS - 1)
 }
 
 fn bin_of_rank(counts: &[usize], rank: usize) -> usize {
