@@ -41,8 +41,8 @@ def pair_p_values(
     Returns
     -------
     NDArray
-        float64 (n1, n2); 1 for a constant row, NaN for a row that is left out, and where the kernel is
-        so narrow that permutations change nothing.
+        float64 (n1, n2); 1 for a constant row, NaN for a row that is left out, and where the
+        kernel is so narrow that permutations change nothing.
 
     Raises
     ------
