@@ -13,14 +13,7 @@ import numpy as np
 
 from bridgex import _native
 from bridgex.analysis.scores import Dependence, Reason, SpectrumScores
-from bridgex.analysis.shapes import (
-    activations,
-    check_samples,
-    layer_bounds,
-    member_indices,
-    packed_sets,
-    vector,
-)
+from bridgex.analysis.shapes import activations, layer_bounds, layer_rows, packed_sets, vector
 from bridgex.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -329,19 +322,12 @@ def spectrum_scores(
     Cost: 2 n1 union r² S operations a layer. As many layers as there are threads are in memory at
     a time.
     """
-    if not len(pair_rows) == len(bridge_rows) == len(members):
-        raise InvalidInputError(
-            "pair_rows, bridge_rows and members must have one entry per layer, but have "
-            f"{len(pair_rows)}, {len(bridge_rows)} and {len(members)}"
-        )
-    first = [activations(rows, f"pair_rows[{layer}]") for layer, rows in enumerate(pair_rows)]
-    second = [activations(rows, f"bridge_rows[{layer}]") for layer, rows in enumerate(bridge_rows)]
-    check_samples(first, second)
+    first, second, indices = layer_rows(pair_rows, bridge_rows, members)
     return SpectrumScores(
         *_native.spectrum_scores(
             first,
             second,
-            member_indices(members, second),
+            indices,
             estimator=estimator,
             normalize=normalize,
             bandwidth=bandwidth if isinstance(bandwidth, str) else float(bandwidth),

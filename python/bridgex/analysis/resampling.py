@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bridgex import _native
-from bridgex.analysis.shapes import activations, check_samples, draws, member_indices
-from bridgex.errors import InvalidInputError
+from bridgex.analysis.shapes import draws, layer_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,14 +98,8 @@ def resampled_scores(
     numbers a sample. Memory: the features of one layer, (n1 + union) (r + 1) S numbers, and for
     every thread as many of its own again where subsets are drawn.
     """
-    if not len(pair_rows) == len(bridge_rows) == len(members):
-        raise InvalidInputError(
-            "pair_rows, bridge_rows and members must have one entry per layer, but have "
-            f"{len(pair_rows)}, {len(bridge_rows)} and {len(members)}"
-        )
-    first = [activations(rows, f"pair_rows[{layer}]") for layer, rows in enumerate(pair_rows)]
-    second = [activations(rows, f"bridge_rows[{layer}]") for layer, rows in enumerate(bridge_rows)]
-    samples = check_samples(first, second)
+    first, second, indices = layer_rows(pair_rows, bridge_rows, members)
+    samples = first[0].shape[1] if first else 0
     orders = draws(permutations, samples, "permutations", np.int64)
     kept = draws(subsets, samples, "subsets", np.bool_)
     layers = [
@@ -121,7 +114,7 @@ def resampled_scores(
             dtype=dtype,
             threads=threads,
         )
-        for layer in zip(first, second, member_indices(members, second), strict=True)
+        for layer in zip(first, second, indices, strict=True)
     ]
     observed, permuted, subset, rank = zip(*layers, strict=True)
     return ResampledScores(

@@ -71,6 +71,23 @@ def layer_bounds(values: ArrayLike, bits: int) -> NDArray[np.int64]:
     return offsets.astype(np.int64)
 
 
+def layer_rows(
+    pair_rows: Sequence[ArrayLike],
+    bridge_rows: Sequence[ArrayLike],
+    members: Sequence[Sequence[ArrayLike]],
+) -> tuple[list[Rows], list[Rows], list[list[NDArray[np.int64]]]]:
+    """Return the rows and members of every layer, after checking that they fit each other."""
+    if not len(pair_rows) == len(bridge_rows) == len(members):
+        raise InvalidInputError(
+            "pair_rows, bridge_rows and members must have one entry per layer, but have "
+            f"{len(pair_rows)}, {len(bridge_rows)} and {len(members)}"
+        )
+    first = [activations(rows, f"pair_rows[{layer}]") for layer, rows in enumerate(pair_rows)]
+    second = [activations(rows, f"bridge_rows[{layer}]") for layer, rows in enumerate(bridge_rows)]
+    check_samples(first, second)
+    return first, second, member_indices(members, second)
+
+
 def check_samples(first: list[Rows], second: list[Rows]) -> int:
     """Refuse layers that have different samples; return how many they have."""
     counts = {rows.shape[1] for rows in (*first, *second)}

@@ -9,9 +9,10 @@ use super::{
 use crate::{
     Result,
     kernel::{
+        columns::{diagonal, square_sum, sum_of},
         eigen::Eigen,
         exact::Centring,
-        features::{Factor, diagonal, square_sum, sum_of},
+        features::Factor,
         standardise::Standardised,
     },
     real::Real,

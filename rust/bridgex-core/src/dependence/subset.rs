@@ -7,7 +7,7 @@ use super::{
     tile::FeatureTile,
 };
 use crate::{
-    kernel::features::{combination, diagonal, square_sum, sum_of},
+    kernel::columns::{combination, diagonal, square_sum, sum_of},
     product::add_product,
     real::Real,
 };
