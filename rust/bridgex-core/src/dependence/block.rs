@@ -1,6 +1,6 @@
 //! One set against the union of several candidates' sets: one product, best matches of each.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError, atomic::AtomicBool};
 
 use rayon::prelude::*;
 
@@ -96,9 +96,7 @@ impl Request<'_> {
         let rank = x.iter().chain(&y).map(|neuron| neuron.rank).max().unwrap_or(0);
         self.add_kernels(&mut x, &y, (self.x, &x_widths), &formula)?;
         self.add_kernels(&mut y, &x, (self.y, &y_widths), &formula)?;
-        let pieces = self.pieces(&mut x, &mut y, samples, &formula)?;
-        let parts = [&x, &y].map(|set| set.iter().map(|neuron| neuron.part).collect());
-        let matches = Matches::gather(&pieces, parts, self.members, self.matrix);
+        let matches = self.matches(&mut x, &mut y, samples, &formula)?;
         Ok(Outcome { matches, x_widths, y_widths, rank, error_bound: bound })
     }
 
@@ -156,42 +154,53 @@ impl Request<'_> {
     }
 
     /// Multiply every tile of `x` with every tile of `y`.
-    fn pieces<T: Real>(
+    fn matches<T: Real>(
         &self,
         x: &mut [Neuron<T>],
         y: &mut [Neuron<T>],
         samples: usize,
         formula: &Formula,
-    ) -> Result<Vec<Piece>> {
+    ) -> Result<Matches> {
+        let parts = [&*x, &*y].map(|set| set.iter().map(|neuron| neuron.part).collect());
+        let matches = Mutex::new(Matches::new(parts, self.members.len(), self.matrix));
         let candidates = Candidates::new(self.members, y.len());
+        let merge = |x: &[usize], y: &[usize], scores| {
+            let piece = Piece::new(x, y, scores, &candidates, self.matrix);
+            matches.lock().unwrap_or_else(PoisonError::into_inner).merge(&piece);
+        };
         let (first, second) = (FeatureTile::cut(x, samples), FeatureTile::cut(y, samples));
-        let mut pieces = products(&first, &second, |one, other| {
+        for_all(&first, &second, |one, other| {
             check(self.stop)?;
-            let scores = one.scores(other, samples, formula);
-            Ok(Piece::new(&one.members, &other.members, scores, &candidates, self.matrix))
+            merge(&one.members, &other.members, one.scores(other, samples, formula));
+            Ok(())
         })?;
         let any = |part| matches!(part, Part::Features | Part::Kernel);
         for (of_x, of_y) in [(Part::Kernel, None), (Part::Features, Some(Part::Kernel))] {
             let first = KernelTile::cut(x, |part| part == of_x);
             let second = KernelTile::cut(y, |part| of_y.map_or(any(part), |only| part == only));
-            pieces.extend(products(&first, &second, |one, other| {
-                let scores = one.scores(other, samples, formula, self.stop)?;
-                Ok(Piece::new(&one.members, &other.members, scores, &candidates, self.matrix))
-            })?);
+            for_all(&first, &second, |one, other| {
+                merge(
+                    &one.members,
+                    &other.members,
+                    one.scores(other, samples, formula, self.stop)?,
+                );
+                Ok(())
+            })?;
         }
-        Ok(pieces)
+        let mut matches = matches.into_inner().unwrap_or_else(PoisonError::into_inner);
+        matches.finish(self.members);
+        Ok(matches)
     }
 }
 
-fn products<A: Sync, B: Sync>(
+fn for_all<A: Sync, B: Sync>(
     first: &[A],
     second: &[B],
-    product: impl Fn(&A, &B) -> Result<Piece> + Sync,
-) -> Result<Vec<Piece>> {
-    (0..first.len() * second.len())
-        .into_par_iter()
-        .map(|index| product(&first[index / second.len()], &second[index % second.len()]))
-        .collect()
+    operation: impl Fn(&A, &B) -> Result<()> + Sync,
+) -> Result<()> {
+    (0..first.len() * second.len()).into_par_iter().try_for_each(|index| {
+        operation(&first[index / second.len()], &second[index % second.len()])
+    })
 }
 
 fn slices<'a>(rows: &[&'a Standardised]) -> Vec<&'a [f64]> {

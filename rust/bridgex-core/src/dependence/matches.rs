@@ -69,26 +69,19 @@ impl Piece {
 }
 
 impl Matches {
-    /// Put the tiles together.
-    pub fn gather(
-        pieces: &[Piece],
-        [x_parts, y_parts]: [Vec<Part>; 2],
-        members: &[&[usize]],
-        matrix: bool,
-    ) -> Self {
-        let mut matches = Self {
-            row_max: vec![f64::NEG_INFINITY; members.len() * x_parts.len()],
+    /// No match yet.
+    pub fn new([x_parts, y_parts]: [Vec<Part>; 2], candidates: usize, matrix: bool) -> Self {
+        Self {
+            row_max: vec![f64::NEG_INFINITY; candidates * x_parts.len()],
             column_max: vec![f64::NEG_INFINITY; y_parts.len()],
             matrix: matrix.then(|| vec![0.0; x_parts.len() * y_parts.len()]),
             x_parts,
             y_parts,
-        };
-        pieces.iter().for_each(|piece| matches.merge(piece));
-        matches.finish(members);
-        matches
+        }
     }
 
-    fn merge(&mut self, piece: &Piece) {
+    /// Take in a tile, in whatever order they come.
+    pub fn merge(&mut self, piece: &Piece) {
         let (n1, n2) = (self.x_parts.len(), self.y_parts.len());
         for (index, &best) in piece.rows.iter().enumerate() {
             let (candidate, place) = (index / piece.x.len(), index % piece.x.len());
@@ -108,7 +101,7 @@ impl Matches {
     }
 
     /// Constant rows score 0 with every row that can be estimated; the others score nothing.
-    fn finish(&mut self, members: &[&[usize]]) {
+    pub fn finish(&mut self, members: &[&[usize]]) {
         let n1 = self.x_parts.len();
         for (candidate, members) in members.iter().enumerate() {
             let parts = || members.iter().map(|&member| self.y_parts[member]);

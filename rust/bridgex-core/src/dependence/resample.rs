@@ -200,15 +200,16 @@ impl Request<'_> {
         samples: usize,
         formula: &Formula,
     ) -> Vec<f64> {
-        let mut pieces = Vec::new();
+        let parts = [x.parts.clone(), y.parts.clone()];
+        let mut matches = Matches::new(parts, self.members.len(), false);
         for one in &x.tiles {
             for other in &y.tiles {
                 let scores = one.scores(other, samples, formula);
-                pieces.push(Piece::new(&one.members, &other.members, scores, candidates, false));
+                let piece = Piece::new(&one.members, &other.members, scores, candidates, false);
+                matches.merge(&piece);
             }
         }
-        let parts = [x.parts.clone(), y.parts.clone()];
-        let matches = Matches::gather(&pieces, parts, self.members, false);
+        matches.finish(self.members);
         let members = self.members.iter().enumerate();
         members.map(|(candidate, members)| matches.layer_score(candidate, members)).collect()
     }
