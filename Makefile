@@ -11,7 +11,7 @@ UV ?= $(or $(shell command -v uv 2>/dev/null),$(BIN)/uv)
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 
-.PHONY: help setup fmt lint test test-fast test-rust test-python bench bench-profile bench-page demo docs fuzz requirements clean
+.PHONY: help setup fmt lint test test-fast test-rust test-python bench bench-python bench-rust bench-profile bench-page demo docs fuzz requirements clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -71,16 +71,22 @@ test-fast: $(VENV)/.dev  ## the tests that need no model
 	$(BIN)/pytest --quiet tests/unit tests/properties tests/golden
 
 BENCHES := target/benches
-PYTEST_BENCH = env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/pytest benches/python --verbose
+SELECT ?= test
+PYTEST_BENCH = env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/pytest benches/python --verbose \
+  --timeout 1800 --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-sort=fullname
 
-# BRIDGEX_SIMD=avx2 measures with that instruction set, beside what was measured before.
-bench: export BRIDGEX_BENCH ?= full
-bench: export OMP_NUM_THREADS := 1
-bench: export CARGO_PROFILE_BENCH_DEBUG := line-tables-only
-bench: $(VENV)/.bench  ## measure speed against named rivals
+bench: bench-python bench-rust  ## measure speed against named rivals
+
+# BRIDGEX_SIMD=avx2 measures with that instruction set, beside what was measured before; SELECT
+# chooses benches as pytest's -k does.
+bench-python: export BRIDGEX_BENCH ?= full
+bench-python: export OMP_NUM_THREADS := 1
+bench-python: $(VENV)/.bench
 	@mkdir -p $(BENCHES)
-	$(PYTEST_BENCH) --benchmark-only --benchmark-json=$(BENCHES)/$(or $(BRIDGEX_SIMD),best).json \
-	  --benchmark-columns=median,iqr,rounds --benchmark-sort=fullname
+	$(PYTEST_BENCH) -k '$(SELECT)' --benchmark-json=$(BENCHES)/$(or $(BRIDGEX_SIMD),best).json
+
+bench-rust: export CARGO_PROFILE_BENCH_DEBUG := line-tables-only
+bench-rust:
 	cargo bench --quiet --locked --package bridgex-core --bench '*' -- --warm-up-time 1 --measurement-time 2
 
 bench-profile: $(VENV)/.bench  ## find where the time goes (needs perf and binutils)

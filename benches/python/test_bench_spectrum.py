@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from benches.python.workload import Spectrum
 ROUNDS = {"layer": 5 if FULL else 1, "neuron": 3 if FULL else 1}
 # Of few permutations the time of all follows: each is the same product.
-FEWER = 10
+FEWER = 50 if FULL else 2
 
 
 @cache
