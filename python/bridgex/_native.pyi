@@ -52,6 +52,7 @@ def spectrum_scores(
     normalize: str,
     bandwidth: str | float,
     tol: float,
+    dtype: str,
     threads: int | None,
 ) -> tuple[
     NDArray[np.float64],

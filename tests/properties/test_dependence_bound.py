@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from tests.dependence_cases import (
@@ -89,3 +90,11 @@ def test_the_bound_of_a_spectrum_holds_for_every_candidate(
         expected = dependence(pair, union[rows], **options).layer_score
         slack = scores.error_bound[0] + 5e-6 * max(1.0, abs(expected))
         assert abs(scores.score[0, candidate] - expected) <= slack
+
+
+@pytest.mark.parametrize("bandwidth", ["neuron", "layer"])
+@pytest.mark.parametrize("tol", [1e-5, 1.01e-4, 1.5e-4, 3e-4, 1e-2])
+def test_the_tolerance_is_kept_in_single_precision(tol: float, bandwidth: Any) -> None:
+    rng = np.random.default_rng(3)
+    sets = rng.normal(size=(8, 600)), rng.standard_t(4, size=(8, 600))
+    assert 0 < dependence(*sets, tol=tol, bandwidth=bandwidth).error_bound <= tol

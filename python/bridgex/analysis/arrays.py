@@ -1,4 +1,4 @@
-"""Arrays to arrays: the only door to the compiled core.
+"""Arrays to arrays, in the compiled core.
 
 Rows of an activation matrix are neurons and columns are samples. A set of neurons is a bitset:
 neuron ``n`` is bit ``n % 64`` (counted from the least significant) of word ``n // 64``, and the
@@ -218,7 +218,8 @@ def dependence(
         Largest error of an entry that low-rank features may make, on the scale of ``cka``.
         0 computes with the kernels themselves.
     dtype
-        Precision of the products. Kernels and features are always computed in float64.
+        Precision of the products. Kernels are always computed in float64; features in float32 where
+        ``f32`` and ``tol`` allow it.
     threads
         Worker threads; by default ``BRIDGEX_NUM_THREADS``, or all cores. The result does not
         depend on it.
@@ -240,8 +241,8 @@ def dependence(
     HKH = ΦΦᵀ + E with E positive semidefinite: Φ from a pivoted Cholesky factorisation or from a
     Taylor series, rotated to the r leading directions, so that s = ‖ΦᵀΨ‖² up to
     λ₁(HLH) tr(E_x) + λ₁(HKH) tr(E_y). r is chosen per neuron so that ``tol`` holds; kernels are
-    used where r would exceed √(S/2). Cost: 2 n1 n2 r² S operations and (n1 + n2) (r + 3) S numbers
-    of memory; nothing proportional to n1 n2 unless ``matrix``.
+    used where r would exceed √(S/2) or S/16, whichever is more. Cost: 2 n1 n2 r² S operations and
+    (n1 + n2) (r + 3) S numbers of memory; nothing proportional to n1 n2 unless ``matrix``.
 
     References
     ----------
@@ -286,6 +287,7 @@ def spectrum_scores(
     normalize: Normalize = "cka",
     bandwidth: Bandwidth = "neuron",
     tol: float = 1e-3,
+    dtype: Precision = "f32",
     threads: int | None = None,
 ) -> SpectrumScores:
     """Score every candidate in every layer: the layer scores of ``dependence``, all at once.
@@ -304,7 +306,7 @@ def spectrum_scores(
     members
         Per layer and candidate the rows of the layer's ``bridge_rows`` that are the candidate's,
         each at most once.
-    estimator, normalize, bandwidth, tol, threads
+    estimator, normalize, bandwidth, tol, dtype, threads
         See ``dependence``.
 
     Returns
@@ -332,6 +334,7 @@ def spectrum_scores(
             normalize=normalize,
             bandwidth=bandwidth if isinstance(bandwidth, str) else float(bandwidth),
             tol=tol,
+            dtype=dtype,
             threads=threads,
         )
     )

@@ -70,19 +70,18 @@ pub(crate) fn check(stop: &AtomicBool) -> Result<()> {
 }
 
 fn pool(threads: usize) -> Result<Arc<ThreadPool>> {
-    let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
+    let pools = || POOLS.lock().unwrap_or_else(PoisonError::into_inner);
     let key = (process::id(), threads);
-    if let Some(pool) = pools.get(&key) {
+    if let Some(pool) = pools().get(&key) {
         return Ok(Arc::clone(pool));
     }
+    // Built outside the lock: a process that is forked meanwhile would inherit it locked.
     let built = ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(|index| format!("bridgex-{index}"))
         .build()
         .map_err(|error| Error::ThreadPool { threads, message: error.to_string() })?;
-    let pool = Arc::new(built);
-    pools.insert(key, Arc::clone(&pool));
-    Ok(pool)
+    Ok(Arc::clone(pools().entry(key).or_insert_with(|| Arc::new(built))))
 }
 
 fn positive(what: &'static str, text: &str) -> Result<usize> {

@@ -6,7 +6,7 @@ use crate::real::Real;
 
 /// The inner dimension is summed in blocks of at most this many terms, whose sums are then added:
 /// a shorter chain of additions loses fewer digits.
-const BLOCK: usize = 320;
+pub(crate) const BLOCK: usize = 320;
 
 /// Add `one · otherᵀ` to `sums`, which is `rows of one × rows of other`, row after row.
 ///

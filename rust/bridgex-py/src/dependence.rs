@@ -58,7 +58,7 @@ type DependenceArrays<'py> = (
     usize,
 );
 
-/// The fields of `bridgex.analysis.arrays.Dependence`.
+/// The fields of `bridgex.analysis.scores.Dependence`.
 #[pyfunction]
 #[pyo3(signature = (x, y, *, estimator, normalize, bandwidth, tol, dtype, threads, matrix))]
 #[allow(clippy::too_many_arguments)] // one call per operation, options by name
@@ -126,10 +126,10 @@ type SpectrumArrays<'py> = (
     Bound<'py, PyArray2<i64>>,
 );
 
-/// The fields of `bridgex.analysis.arrays.SpectrumScores`.
+/// The fields of `bridgex.analysis.scores.SpectrumScores`.
 #[pyfunction]
 #[pyo3(signature = (
-    pair_rows, bridge_rows, members, *, estimator, normalize, bandwidth, tol, threads
+    pair_rows, bridge_rows, members, *, estimator, normalize, bandwidth, tol, dtype, threads
 ))]
 #[allow(clippy::too_many_arguments)] // one call per operation, options by name
 #[allow(clippy::needless_pass_by_value)] // arguments are extracted by value
@@ -142,9 +142,10 @@ pub(crate) fn spectrum_scores<'py>(
     normalize: &str,
     bandwidth: Width,
     tol: f64,
+    dtype: &str,
     threads: Option<usize>,
 ) -> PyResult<SpectrumArrays<'py>> {
-    let options = options(estimator, normalize, &bandwidth, tol, "f32")
+    let options = options(estimator, normalize, &bandwidth, tol, dtype)
         .map_err(|error| translate(py, &error))?;
     let members = indices(&members)?;
     let layers = pair_rows

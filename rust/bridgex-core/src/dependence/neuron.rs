@@ -36,6 +36,10 @@ pub(super) const SINGLE_PRODUCTS: f64 = 4.0;
 /// So many features are affordable whatever the number of samples.
 const FEW_SAMPLES: usize = 32;
 
+/// A factor has no more columns than this: with twice as many it takes four times as long, and
+/// twice the memory.
+const MOST_COLUMNS: usize = 320;
+
 /// Share of the tolerance that the columns left out of a factor may use.
 const RESIDUAL_SHARE: f64 = 0.01;
 
@@ -193,14 +197,16 @@ impl<T: Real> Neuron<T> {
         let single = limit >= SINGLE_LIMIT && SINGLE_RANGE.contains(&largest(u));
         let first = Self::by_features_in(single, u, limit, 1.0, plan)?;
         let own = first.amplification;
-        if own <= HARMLESS || !plan.kernels {
+        if own <= HARMLESS || (!plan.kernels && own.powi(2) <= SINGLE_AMPLIFICATION) {
             return Some(first);
         }
         let single = single && own.powi(2) <= SINGLE_AMPLIFICATION;
         let second = Self::by_features_in(single, u, limit, own, plan)?;
-        (second.amplification.powi(2) * SMALL_OWN <= 1.0).then_some(second)
+        let enough = !plan.kernels || second.amplification.powi(2) * SMALL_OWN <= 1.0;
+        enough.then_some(second)
     }
 
+    /// In single precision where that is allowed and suffices.
     fn by_features_in(
         single: bool,
         u: &[f64],
@@ -208,8 +214,8 @@ impl<T: Real> Neuron<T> {
         amplification: f64,
         plan: &Plan,
     ) -> Option<Self> {
-        if single {
-            return Self::by_features_of(u, limit, amplification, plan);
+        if single && let Some(neuron) = Self::by_features_of(u, limit, amplification, plan) {
+            return Some(neuron);
         }
         Neuron::<f64>::by_features_of(u, limit, amplification, plan).map(Neuron::rounded)
     }
@@ -218,8 +224,12 @@ impl<T: Real> Neuron<T> {
     fn by_features_of(u: &[f64], limit: f64, amplification: f64, plan: &Plan) -> Option<Self> {
         let max_rank = max_rank(u.len(), plan.kernels);
         let residual = RESIDUAL_SHARE * limit / amplification.powi(2);
-        let factor = Factor::<T>::gaussian(u, residual, 2 * max_rank + 16);
+        let columns = (2 * max_rank + 16).min(MOST_COLUMNS);
+        let factor = Factor::<T>::gaussian(u, residual, columns);
         let spectrum = factor.spectrum();
+        if T::EPSILON > f64::EPSILON && factor.residual > 2.0 * residual * spectrum.values[0] {
+            return None;
+        }
         let kept = TRUNCATION_SHARE * limit / amplification;
         let rank = truncation(&spectrum, factor.residual, kept);
         if !plan.kernels {
@@ -348,7 +358,7 @@ impl Neuron<f64> {
 /// More features than this cost more than kernels do, or, where there are many samples, take long
 /// to be found.
 fn max_rank(samples: usize, kernels: bool) -> usize {
-    let worthwhile = (samples / 2).isqrt().max(samples / 16);
+    let worthwhile = (samples / 2).isqrt().max(samples / 16).min(MOST_COLUMNS / 2);
     if kernels { worthwhile } else { worthwhile.max(FEW_SAMPLES.min(samples)) }
 }
 

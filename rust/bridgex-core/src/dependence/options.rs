@@ -39,7 +39,8 @@ pub enum Bandwidth {
     Fixed(f64),
 }
 
-/// Precision of the products. Kernels and features are always in double precision.
+/// Precision of the products. Kernels are always in double precision; features in single where
+/// that and the tolerance allow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
     /// Single precision.

@@ -13,9 +13,10 @@ use rayon::prelude::*;
 use super::{
     Layer,
     block::Request,
+    bound::amplification,
     estimate::Formula,
     matches::{Candidates, Matches, Piece},
-    neuron::{Neuron, Part, Plan},
+    neuron::{Neuron, Part, Plan, SINGLE_PRODUCTS},
     options::{Bandwidth, Options, Precision},
     subset::Subset,
     tile::FeatureTile,
@@ -160,13 +161,13 @@ impl Request<'_> {
         let tolerance = self.options.tolerance;
         let plan = Plan { formula, tolerance, amplification: 1.0, kernels: false };
         let [mut x, mut y] = self.neurons::<T>([&x_widths, &y_widths], &[plan; 2])?;
+        if T::EPSILON > f64::EPSILON && amplification(&x).max(amplification(&y)) > SINGLE_PRODUCTS {
+            return self.views::<f64>(views);
+        }
         let rank = x.iter().chain(&y).map(|neuron| neuron.rank).max().unwrap_or(0);
         let sides = [Side::new(&mut x, samples), Side::new(&mut y, samples)];
         let candidates = Candidates::new(self.members, y.len());
-        let scores = views.par_iter().map(|view| {
-            check(self.stop)?;
-            Ok(self.view(view, &sides, &candidates, samples))
-        });
+        let scores = views.par_iter().map(|view| self.view(view, &sides, &candidates, samples));
         Ok((scores.collect::<Result<_>>()?, rank))
     }
 
@@ -176,7 +177,7 @@ impl Request<'_> {
         [x, y]: &[Side<T>; 2],
         candidates: &Candidates,
         samples: usize,
-    ) -> Vec<f64> {
+    ) -> Result<Vec<f64>> {
         let formula = Formula::new(self.options, samples);
         match view {
             View::All => self.matched(x, y, candidates, samples, &formula),
@@ -199,11 +200,12 @@ impl Request<'_> {
         candidates: &Candidates,
         samples: usize,
         formula: &Formula,
-    ) -> Vec<f64> {
+    ) -> Result<Vec<f64>> {
         let parts = [x.parts.clone(), y.parts.clone()];
         let mut matches = Matches::new(parts, self.members.len(), false);
         for one in &x.tiles {
             for other in &y.tiles {
+                check(self.stop)?;
                 let scores = one.scores(other, samples, formula);
                 let piece = Piece::new(&one.members, &other.members, scores, candidates, false);
                 matches.merge(&piece);
@@ -211,7 +213,7 @@ impl Request<'_> {
         }
         matches.finish(self.members);
         let members = self.members.iter().enumerate();
-        members.map(|(candidate, members)| matches.layer_score(candidate, members)).collect()
+        Ok(members.map(|(candidate, members)| matches.layer_score(candidate, members)).collect())
     }
 }
 

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use crate::{
     Result,
     parallel::check,
-    product::add_product,
+    product::{BLOCK, add_product},
     real::Real,
     simd::{dot, squared_distance, vectorised},
 };
@@ -60,10 +60,6 @@ const BINS: usize = 1 << 16;
 /// Rows that are multiplied at a time.
 const TILE: usize = 64;
 
-/// Largest error of a squared distance from products in single precision, as a share of both
-/// squared norms: 320 additions that each round by 6e-8.
-const ROUNDING: f64 = 2e-5;
-
 /// Squared distances between the rows of every set.
 ///
 /// They are ranked by products in single precision, and those that may be at the wanted ranks are
@@ -87,6 +83,26 @@ struct Tile<'a> {
     set: &'a Packed<'a>,
     first: Range<usize>,
     second: Range<usize>,
+}
+
+/// What a window holds.
+#[derive(Default)]
+struct Refined {
+    /// How many approximate values are below it.
+    below: usize,
+    /// How many of those within are zero.
+    zeros: usize,
+    /// The exact values of the others within.
+    around: Vec<f64>,
+}
+
+impl Refined {
+    fn with(mut self, other: Self) -> Self {
+        self.below += other.below;
+        self.zeros += other.zeros;
+        self.around.extend(other.around);
+        self
+    }
 }
 
 impl<'a> Packed<'a> {
@@ -160,8 +176,7 @@ impl<'a> Squares<'a> {
 
     fn zeros(&self) -> Result<usize> {
         let window = f32::NEG_INFINITY..=f32::of(self.rounding());
-        let (_, small) = self.refine(self.by_tile(), window)?;
-        Ok(small.iter().filter(|&&square| square <= 0.0).count())
+        Ok(self.refine(self.by_tile(), window)?.zeros)
     }
 
     /// The median distance of those from rank `start` up to rank `end`.
@@ -175,7 +190,7 @@ impl<'a> Squares<'a> {
 
     /// The squared distances of two ranks, the lower one first.
     fn select(&self, ranks: [usize; 2]) -> Result<[f64; 2]> {
-        let (below, around) = if self.count() <= self.kept {
+        let refined = if self.count() <= self.kept {
             let tiles: Vec<(Tile<'_>, Vec<f32>)> = self.by_tile().collect();
             check(self.stop)?;
             let all = tiles.iter().flat_map(|(_, squares)| squares.iter().copied()).collect();
@@ -185,7 +200,14 @@ impl<'a> Squares<'a> {
             let found = self.select_by_counting(ranks)?;
             self.refine(self.by_tile(), self.window(found))?
         };
-        Ok(pick(around, ranks.map(|rank| rank - below), f64::total_cmp))
+        let zeros = refined.below + refined.zeros;
+        match ranks.map(|rank| rank.checked_sub(zeros)) {
+            [None, None] => Ok([0.0; 2]),
+            [None, Some(upper)] => Ok([0.0, pick(refined.around, [upper; 2], f64::total_cmp)[1]]),
+            [Some(lower), upper] => {
+                Ok(pick(refined.around, [lower, upper.unwrap_or(lower)], f64::total_cmp))
+            }
+        }
     }
 
     /// Where the approximate squares are of those that may be at the ranks of these two: a rank's
@@ -196,26 +218,32 @@ impl<'a> Squares<'a> {
     }
 
     /// More than the error of any squared distance.
+    ///
+    /// As a share of both squared norms, that is one rounding for every addition that a product is
+    /// made of, in blocks and over blocks, and for the conversions.
     fn rounding(&self) -> f64 {
+        let samples = self.sets.iter().flat_map(|set| set.rows).map(|row| row.len()).max();
+        let additions = BLOCK + samples.unwrap_or(0).div_ceil(BLOCK) + 4;
         let norms = self.sets.iter().flat_map(|set| &set.norms);
-        2.0 * ROUNDING * norms.fold(0.0, |most: f64, &norm| most.max(norm))
+        let largest = norms.fold(0.0, |most: f64, &norm| most.max(norm));
+        additions as f64 * <f32 as Real>::EPSILON * largest
     }
 
-    /// How many approximate values are below a window, and the exact ones of those within.
+    /// Compute anew what is within a window.
     fn refine<'t>(
         &self,
         tiles: impl ParallelIterator<Item = (Tile<'t>, Vec<f32>)>,
         window: RangeInclusive<f32>,
-    ) -> Result<(usize, Vec<f64>)> {
+    ) -> Result<Refined> {
         let parts = tiles.map(|(tile, squares)| {
             let below = squares.iter().filter(|square| *square < window.start()).count();
             let around = tile.pairs().zip(squares).filter(|(_, square)| window.contains(square));
-            (below, around.map(|(pair, _)| tile.exact(pair)).collect::<Vec<f64>>())
+            let exact = around.map(|(pair, _)| tile.exact(pair));
+            let (zeros, around): (Vec<f64>, Vec<f64>) = exact.partition(|&square| square <= 0.0);
+            Refined { below, zeros: zeros.len(), around }
         });
-        let parts: Vec<(usize, Vec<f64>)> = parts.collect();
-        check(self.stop)?;
-        let below = parts.iter().map(|(below, _)| below).sum();
-        Ok((below, parts.into_iter().flat_map(|(_, around)| around).collect()))
+        let refined = parts.reduce(Refined::default, Refined::with);
+        check(self.stop).map(|()| refined)
     }
 
     fn select_by_counting(&self, ranks: [usize; 2]) -> Result<[f32; 2]> {

@@ -32,7 +32,7 @@ pub(crate) struct Factor<T> {
 
 impl<T: Real> Factor<T> {
     /// Factor the Gaussian kernel of a row, `u = x / σ`, with at most `max_columns` columns, until
-    /// tr E is at most `relative` times the largest eigenvalue.
+    /// tr E is about `relative` times the largest eigenvalue or less.
     pub fn gaussian(u: &[f64], relative: f64, max_columns: usize) -> Self {
         let largest = u.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
         let u: Vec<T> = u.iter().map(|&value| T::of(value)).collect();
