@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -52,27 +52,47 @@ def test_the_permutation_test_is_what_the_definition_says(scores: tuple[Scores, 
         same(found.layer_p[layer], by_layer.p)
 
 
-@given(some_scores(), st.integers(8, 60))
-def test_stability_is_what_the_definition_says(scores: tuple[Scores, Scores], words: int) -> None:
+@given(some_scores(), st.integers(8, 60), st.booleans())
+def test_stability_is_what_the_definition_says(
+    scores: tuple[Scores, Scores], words: int, lose: bool
+) -> None:
     observed, resampled = scores
     score = plain.bridge_scores(observed, observed)
     halves = plain.bridge_scores(resampled, observed)
     used = np.isfinite(observed)
     assert np.array_equal(inference.bridge_scores(resampled, used), halves, equal_nan=True)
+    if lose:
+        halves[:, score.argmax()] = np.nan
+    judged = np.where(np.isfinite(halves).any(axis=0), score, np.nan)
+    known = np.isfinite(judged)
+    if not known.any():
+        assert not inference.complete_halves(halves).any()
+        return
     found = inference.stability(score, halves, words)
     scatter = plain.deviations(halves, words)
-    low, high = plain.interval(score, scatter)
-    known = np.isfinite(score)
+    low, high = plain.interval(judged, scatter)
     same(found.low, low)
     same(found.high, high)
     assert np.isnan(found.probability_of_best[~known]).all()
     assert found.resamples == len(scatter)
-    if known.any():
-        best = plain.probability_of_best(score, scatter)
-        same(found.probability_of_best[known], best[known])
-        assert np.array_equal(found.may_be_best, plain.may_be_best(score, scatter)[0])
-    else:
-        assert not found.may_be_best.any()
+    best = plain.probability_of_best(judged, scatter)
+    same(found.probability_of_best[known], best[known])
+    assert np.array_equal(found.may_be_best, plain.may_be_best(judged, scatter)[0])
+
+
+def test_a_candidate_that_no_half_can_score_does_not_hide_the_others() -> None:
+    halves = np.random.default_rng(3).normal(size=(200, 3)) * [np.nan, 0.1, 0.1]
+    found = inference.stability(np.array([9.0, 1.0, 1.01]), halves, 40)
+    assert found.may_be_best.tolist() == [False, True, True]
+    assert np.isnan([found.low[0], found.high[0], found.probability_of_best[0]]).all()
+    assert found.probability_of_best[1:].sum() == pytest.approx(1)
+
+
+def test_halves_are_complete_where_they_score_what_any_half_scores() -> None:
+    nan = np.nan
+    halves = np.array([[1.0, nan, nan], [1.0, 2.0, nan], [nan, 2.0, nan]])
+    assert inference.complete_halves(halves).tolist() == [False, True, False]
+    assert not inference.complete_halves(np.full((3, 2), nan)).any()
 
 
 @given(some_scores(), st.data())
@@ -83,6 +103,7 @@ def test_halves_that_lack_a_score_are_left_out(
     halves = resampled[:, 0].copy()
     lacking = data.draw(st.integers(0, len(halves) - 1))
     halves[lacking, 0] = np.nan
+    assume(inference.complete_halves(halves).any())
     same(inference.deviations(halves, 20), plain.deviations(halves, 20))
 
 

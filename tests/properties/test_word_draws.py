@@ -47,3 +47,10 @@ def test_every_sample_needs_a_label() -> None:
 def test_too_few_draws_are_refused(name: str, value: int, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         Resampling(**{name: value})
+
+
+def test_halves_are_not_the_beginnings_of_permutations() -> None:
+    words = np.arange(40)
+    starts = word_permutations(words, 50, seed=3)[:, :20]
+    halves = word_halves(words, 50, seed=3)
+    assert not any(half[start].all() for half, start in zip(halves, starts, strict=True))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from bridgex.analysis import Resampling, uncertainty
+from bridgex.analysis import Resampling, uncertainty, verdict
 from bridgex.analysis.arrays import Estimator, spectrum_scores
 from bridgex.errors import InvalidInputError
 from bridgex.testing import inference, resampling
@@ -101,6 +101,18 @@ def test_what_is_not_asked_for_is_not_there() -> None:
     only = uncertainty(pairs, bridges, [MEMBERS] * 2, resampling=Resampling(20, 0, 0))
     assert only.test is not None
     assert only.stability is None
+
+
+def test_nothing_is_said_where_no_half_scores_both_candidates() -> None:
+    """Kernels so narrow that the own terms of a half are as often below 0 as above."""
+    rng = np.random.default_rng(41)
+    pair, union = rng.normal(size=(4, 12)), rng.normal(size=(2, 12))
+    alone = [np.array([0]), np.array([1])]
+    drawn = Resampling(permutations=0, resamples=20, random_sets=0)
+    found = uncertainty([pair], [union], [alone], bandwidth=0.01, resampling=drawn)
+    assert np.isfinite(found.score).all()
+    assert found.stability is None
+    assert verdict(found, ("de", "tl"))[0].startswith("too few halves of the words")
 
 
 def test_draws_are_functions_of_the_seed() -> None:

@@ -20,13 +20,13 @@ def uncertain(
     inside: tuple[bool, ...] | None = None,
     family: tuple[float, ...] | None = None,
     share: tuple[float, ...] | None = None,
+    best: tuple[float, ...] = (0.02, 0.974, NAN, 0.006),
 ) -> Uncertainty:
     """Return results of which only what a verdict needs is made up."""
     nothing = np.full(len(scores), NAN)
     stability = test = random_sets = None
     if inside is not None:
-        best = np.array([0.02, 0.974, NAN, 0.006])
-        stability = Stability(nothing, nothing, best, np.array(inside), 400)
+        stability = Stability(nothing, nothing, np.array(best), np.array(inside), 400)
     if family is not None:
         test = PermutationTest(nothing, nothing, np.array(family), nothing[None], nothing[None])
     if share is not None:
@@ -48,6 +48,34 @@ def test_the_best_is_named_only_where_no_other_may_be_best(
 ) -> None:
     end = " with these 37 words (tl is best in 97% of the resamples)"
     assert verdict(uncertain(inside=inside), BRIDGES) == (start + end,)
+
+
+@pytest.mark.parametrize(
+    ("inside", "best", "sentence"),
+    [
+        (
+            (True, False, False, True),
+            (0.6, NAN, NAN, 0.4),
+            "no reliable difference between de and fr",
+        ),
+        (
+            (True, False, False, False),
+            (1.0, NAN, NAN, 0.0),
+            "de scores reliably higher than fr",
+        ),
+        (
+            (True, False, False, False),
+            (1.0, NAN, NAN, NAN),
+            "halves of the words can score de alone, and not tl, fr",
+        ),
+    ],
+)
+def test_what_no_half_can_score_is_neither_best_nor_beaten(
+    inside: tuple[bool, ...], best: tuple[float, ...], sentence: str
+) -> None:
+    [found] = verdict(uncertain(inside=inside, best=best), BRIDGES)
+    assert found.startswith(sentence)
+    assert found.endswith(("; halves of the words cannot score tl", "alone, and not tl, fr"))
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,8 @@ class Stability:
         The candidates that no other beats reliably, bool (bridge,): with 95 % confidence or more
         the truly best one is among them.
     resamples
-        Resamples in which every candidate could be scored; they are the ones that count.
+        Resamples in which every candidate could be scored that any half can score; they are the
+        ones that count. A candidate that no half can score is NaN, and may not be the best.
     """
 
     low: Scores
@@ -146,31 +147,44 @@ def stability(score: Scores, halves: Scores, words: int) -> Stability:
     score
         Bridge scores, (bridge,).
     halves
-        Bridge scores of random halves of the words, (half, bridge).
+        Bridge scores of random halves of the words, (half, bridge). At least 2 have to be
+        complete: see ``complete_halves``.
     words
         Number of words, of which a half has floor(words / 2).
     """
     scatter = deviations(halves, words)
+    known = np.isfinite(score) & np.isfinite(scatter).all(axis=0)
+    score = np.where(known, score, np.nan)
     reach = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * scatter.std(axis=0, ddof=1)
-    resampled = np.where(np.isfinite(score), score + scatter, -np.inf)
+    resampled = np.where(known, score + scatter, -np.inf)
     best = np.bincount(resampled.argmax(axis=1), minlength=score.size)
     return Stability(
         low=score - reach,
         high=score + reach,
-        probability_of_best=np.where(np.isfinite(score), best / len(scatter), np.nan),
+        probability_of_best=np.where(known, best / len(scatter), np.nan),
         may_be_best=may_be_best(score, scatter),
         resamples=len(scatter),
     )
 
 
-def deviations(halves: Scores, words: int) -> Scores:
-    """Return how scores of halves scatter about their mean, scaled to scores of all words.
+def complete_halves(halves: Scores) -> NDArray[np.bool_]:
+    """Return which halves score every candidate that any of them scores, bool (half,).
 
-    The mean of h of W values has (W - h) / h times the variance that the mean of W fresh ones has.
-    Halves that lack a candidate's score which others have are left out.
+    None is complete where no half scores a candidate.
     """
     scored = np.isfinite(halves).any(axis=0)
-    whole = halves[np.isfinite(halves[:, scored]).all(axis=1)]
+    if not scored.any():
+        return np.zeros(len(halves), dtype=np.bool_)
+    complete: NDArray[np.bool_] = np.isfinite(halves[:, scored]).all(axis=1)
+    return complete
+
+
+def deviations(halves: Scores, words: int) -> Scores:
+    """Return how scores of complete halves scatter about their mean, scaled to scores of all words.
+
+    The mean of h of W values has (W - h) / h times the variance that the mean of W fresh ones has.
+    """
+    whole = halves[complete_halves(halves)]
     half = words // 2
     scatter: Scores = (whole - whole.mean(axis=0)) * math.sqrt(half / (words - half))
     return scatter

@@ -12,6 +12,7 @@ from bridgex.analysis.inference import (
     PermutationTest,
     Stability,
     bridge_scores,
+    complete_halves,
     permutation_test,
     stability,
 )
@@ -259,9 +260,8 @@ def _judged(
         )
     if resampling.resamples:
         halves = bridge_scores(np.concatenate([part.subset for part in parts], axis=1), used)
-        stable = stability(score, halves, words)
-        if stable.resamples < LEAST_RESAMPLES:
-            stable = None
+        if complete_halves(halves).sum() >= LEAST_RESAMPLES:
+            stable = stability(score, halves, words)
     return Uncertainty(
         score=score,
         words=words,

@@ -52,14 +52,24 @@ def verdict(found: Uncertainty, bridges: Sequence[str]) -> tuple[str, ...]:
 
 
 def _of_halves(found: Stability, order: list[int], names: list[str], words: int) -> str:
-    first, *others = names
+    if len(names) == 1:
+        return f"{names[0]} is the only candidate that can be scored"
+    share = {
+        name: value
+        for i, name in zip(order, names, strict=True)
+        if np.isfinite(value := found.probability_of_best[i])
+    }
+    first, *others = share
+    unknown = [name for name in names if name not in share]
+    apart = f"; halves of the words cannot score {_list(unknown)}" if unknown else ""
     if not others:
-        return f"{first} is the only candidate that can be scored"
-    rivals = [name for i, name in zip(order, names, strict=True) if found.may_be_best[i]][1:]
-    share = f"({first} is best in {found.probability_of_best[order[0]]:.0%} of the resamples)"
+        return f"halves of the words can score {first} alone, and not {_list(unknown)}"
+    may = {name for i, name in zip(order, names, strict=True) if found.may_be_best[i]}
+    rivals = [name for name in others if name in may]
+    end = f"{_with(words)} ({first} is best in {share[first]:.0%} of the resamples){apart}"
     if rivals:
-        return f"no reliable difference between {first} and {_list(rivals)} {_with(words)} {share}"
-    return f"{first} scores reliably higher than {_list(others)} {_with(words)} {share}"
+        return f"no reliable difference between {first} and {_list(rivals)} {end}"
+    return f"{first} scores reliably higher than {_list(others)} {end}"
 
 
 def _of_permutations(found: PermutationTest, order: list[int], names: list[str]) -> str:

@@ -103,7 +103,7 @@ def word_permutations(words: NDArray[np.int64], count: int, *, seed: int) -> NDA
     by_word = np.argsort(words, kind="stable")
     starts = np.cumsum(sizes) - sizes
     alike = [by_word[starts[sizes == size][:, None] + np.arange(size)] for size in np.unique(sizes)]
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 0])
     result = np.empty((count, words.size), dtype=np.int64)
     for permutation in result:
         for block in alike:
@@ -117,10 +117,10 @@ def word_halves(words: NDArray[np.int64], count: int, *, seed: int) -> NDArray[n
     Parameters
     ----------
     words, count, seed
-        As in ``word_permutations``; a half has floor(words / 2) words.
+        As in ``word_permutations``, from another stream; a half has floor(words / 2) words.
     """
     total = int(words.max()) + 1
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 1])
     result = np.empty((count, words.size), dtype=np.bool_)
     for half in result:
         inside = np.zeros(total, dtype=np.bool_)

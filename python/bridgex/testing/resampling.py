@@ -63,7 +63,7 @@ def word_permutations(groups: ArrayLike, count: int, *, seed: int = 0) -> NDArra
     words that have as many probes, so a word that is alone with its number stays.
     """
     words = _samples_of_words(groups)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 0])
     result = np.empty((count, len(np.asarray(groups))), dtype=np.int64)
     for permutation in result:
         for size in sorted({word.size for word in words}):
@@ -76,10 +76,11 @@ def word_permutations(groups: ArrayLike, count: int, *, seed: int = 0) -> NDArra
 def word_halves(groups: ArrayLike, count: int, *, seed: int = 0) -> NDArray[np.bool_]:
     """Return which samples are in random halves of the words, bool (count, sample).
 
-    A half has floor(words / 2) words, drawn without replacement, with all their probes.
+    A half has floor(words / 2) words, drawn without replacement, with all their probes. The draws
+    have nothing to do with the permutations of the same seed.
     """
     words = _samples_of_words(groups)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 1])
     result = np.zeros((count, len(np.asarray(groups))), dtype=np.bool_)
     for half in result:
         for word in rng.permutation(len(words))[: len(words) // 2]:
