@@ -172,10 +172,9 @@ def complete_halves(halves: Scores) -> NDArray[np.bool_]:
 
     None is complete where no half scores a candidate.
     """
-    scored = np.isfinite(halves).any(axis=0)
-    if not scored.any():
-        return np.zeros(len(halves), dtype=np.bool_)
-    complete: NDArray[np.bool_] = np.isfinite(halves[:, scored]).all(axis=1)
+    known = np.isfinite(halves)
+    scored = known.any(axis=0).sum()
+    complete: NDArray[np.bool_] = (known.sum(axis=1) == scored) & (scored > 0)
     return complete
 
 
