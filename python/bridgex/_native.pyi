@@ -67,6 +67,7 @@ def resampled_scores(
     bridge_rows: _Rows,
     members: Sequence[NDArray[np.int64]],
     *,
+    position: int,
     permutations: NDArray[np.int64],
     subsets: NDArray[np.bool_],
     estimator: str,

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridgex.analysis.arrays import spectrum_scores
 from bridgex.analysis.resampling import ResampledScores, resampled_scores
 from bridgex.errors import InvalidInputError
 from bridgex.testing.resampling import (
@@ -115,3 +116,40 @@ def test_draws_that_cannot_be_made_are_refused(draws: Any, message: str) -> None
     layer = Layer(rng.normal(size=(2, 8)), rng.normal(size=(2, 8)), (np.arange(2),))
     with pytest.raises(InvalidInputError, match=message):
         fast([layer], **draws)
+
+
+def one_hot() -> Layer:
+    """Five ordinary rows beside five that are on for one sample, whose own term is 0."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(10, 60))
+    x[5:] = np.eye(60)[5:10]
+    y = np.concatenate([x[:5] ** 2 + 0.3 * rng.normal(size=(5, 60)), rng.normal(size=(5, 60))])
+    return Layer(x, y, (np.arange(5), np.arange(5, 10)))
+
+
+@pytest.mark.parametrize("tol", [0.0, 1e-3, 0.1])
+def test_rows_without_an_own_term_are_left_out_in_single_precision_too(tol: float) -> None:
+    layer = one_hot()
+    scores = spectrum_scores([layer.pair], [layer.union], [layer.members])
+    assert scores.left_out.tolist() == [[5, 5]]
+    found = fast([layer], tol=tol, subsets=word_halves(np.arange(60), 8))
+    np.testing.assert_allclose(found.observed, scores.score, atol=0.02 if tol else 1e-5)
+    expected = subset_scores([layer], word_halves(np.arange(60), 8))
+    np.testing.assert_allclose(found.subset, expected, atol=0.02 if tol else 1e-4)
+
+
+def test_nothing_to_score_is_nothing() -> None:
+    layer = Layer(np.ones((2, 8)), np.ones((2, 8)), ())
+    found = fast([layer], permutations=np.arange(8)[None])
+    assert found.observed.shape == (1, 0)
+    assert found.permuted.shape == (1, 1, 0)
+    assert fast([]).observed.shape == (0, 0)
+
+
+def test_a_number_that_is_not_finite_is_named_with_its_layer() -> None:
+    rng = np.random.default_rng(0)
+    good, bad = rng.normal(size=(2, 8)), rng.normal(size=(2, 8))
+    bad[1, 3] = np.nan
+    sets = [Layer(good, good, (np.arange(2),)), Layer(bad, good, (np.arange(2),))]
+    with pytest.raises(InvalidInputError, match=r"pair_rows\[1\] must be finite, but row 1"):
+        fast(sets)

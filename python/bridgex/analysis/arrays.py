@@ -13,7 +13,15 @@ import numpy as np
 
 from bridgex import _native
 from bridgex.analysis.scores import Dependence, Reason, SpectrumScores
-from bridgex.analysis.shapes import activations, layer_bounds, layer_rows, packed_sets, vector
+from bridgex.analysis.shapes import (
+    activations,
+    layer_bounds,
+    layer_rows,
+    measure,
+    packed_sets,
+    thread_count,
+    vector,
+)
 from bridgex.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -82,6 +90,8 @@ def top_k(values: ArrayLike, k: int, tie_break: ArrayLike | None = None) -> NDAr
             f"tie_break must have one number per value: {first.size} are expected, "
             f"{second.size} came"
         )
+    if isinstance(k, bool) or not isinstance(k, int | np.integer):
+        raise InvalidInputError(f"k must be a whole number, not {k!r}")
     if not 0 <= k <= first.size:
         raise InvalidInputError(f"k must be between 0 and the {first.size} values, not {k}")
     return _native.top_k(first, k, tie_break=second)
@@ -168,7 +178,7 @@ def overlap_counts(
     bitsets = packed_sets(bitsets)
     bits = bitsets.shape[1] * 64
     offsets = layer_bounds([0, bits] if layer_offsets is None else layer_offsets, bits)
-    counts = _native.overlap_counts(bitsets, offsets, threads=threads)
+    counts = _native.overlap_counts(bitsets, offsets, threads=thread_count(threads))
     return counts[0] if layer_offsets is None else counts
 
 
@@ -258,6 +268,9 @@ def dependence(
     >>> int(result.row_max.argmin())
     2
     """
+    options = measure(
+        estimator=estimator, bandwidth=bandwidth, tol=tol, dtype=dtype, threads=threads
+    )
     first, second = activations(x, "x"), activations(y, "y")
     if first.shape[1] != second.shape[1]:
         raise InvalidInputError(
@@ -267,12 +280,8 @@ def dependence(
         *_native.dependence(
             first,
             second,
-            estimator=estimator,
             normalize=normalize,
-            bandwidth=bandwidth if isinstance(bandwidth, str) else float(bandwidth),
-            tol=tol,
-            dtype=dtype,
-            threads=threads,
+            **options,
             matrix=matrix,
         )
     )
@@ -324,17 +333,16 @@ def spectrum_scores(
     Cost: 2 n1 union r² S operations a layer. As many layers as there are threads are in memory at
     a time.
     """
+    options = measure(
+        estimator=estimator, bandwidth=bandwidth, tol=tol, dtype=dtype, threads=threads
+    )
     first, second, indices = layer_rows(pair_rows, bridge_rows, members)
     return SpectrumScores(
         *_native.spectrum_scores(
             first,
             second,
             indices,
-            estimator=estimator,
             normalize=normalize,
-            bandwidth=bandwidth if isinstance(bandwidth, str) else float(bandwidth),
-            tol=tol,
-            dtype=dtype,
-            threads=threads,
+            **options,
         )
     )

@@ -7,12 +7,12 @@ of the features that a kernel was written in, and nothing is computed anew.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bridgex import _native
-from bridgex.analysis.shapes import draws, layer_rows
+from bridgex.analysis.shapes import draws, layer_rows, measure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +80,8 @@ def resampled_scores(
         multiplied by (S / m)².
     tol
         As in ``dependence``, for the features; but no neuron has more than 32 of them, or S/16, or
-        √(S/2), whichever is most. What a feature leaves out is left out in every draw alike.
+        √(S/2), whichever is most. 0 takes as many as that allows. What a feature leaves out is left
+        out in every draw alike.
 
     Returns
     -------
@@ -98,6 +99,9 @@ def resampled_scores(
     numbers a sample. Memory: the features of one layer, (n1 + union) (r + 1) S numbers, and for
     every thread as many of its own again where subsets are drawn.
     """
+    options = measure(
+        estimator=estimator, bandwidth=bandwidth, tol=tol, dtype=dtype, threads=threads
+    )
     first, second, indices = layer_rows(pair_rows, bridge_rows, members)
     samples = first[0].shape[1] if first else 0
     orders = draws(permutations, samples, "permutations", np.int64)
@@ -105,21 +109,25 @@ def resampled_scores(
     layers = [
         _native.resampled_scores(
             *layer,
+            position=position,
             permutations=orders,
             subsets=kept,
-            estimator=estimator,
             normalize=normalize,
-            bandwidth=bandwidth if isinstance(bandwidth, str) else float(bandwidth),
-            tol=tol,
-            dtype=dtype,
-            threads=threads,
+            **options,
         )
-        for layer in zip(first, second, indices, strict=True)
+        for position, layer in enumerate(zip(first, second, indices, strict=True))
     ]
-    observed, permuted, subset, rank = zip(*layers, strict=True)
+    bridges = len(indices[0]) if indices else 0
+
+    def table(part: int, draws: NDArray[Any]) -> NDArray[np.float64]:
+        scores = np.empty((len(draws), len(layers), bridges))
+        for position, layer in enumerate(layers):
+            scores[:, position] = layer[part]
+        return scores
+
     return ResampledScores(
-        observed=np.stack(observed),
-        permuted=np.stack(permuted, axis=1),
-        subset=np.stack(subset, axis=1),
-        rank=np.array(rank, dtype=np.int64),
+        observed=np.array([layer[0] for layer in layers]).reshape(len(layers), bridges),
+        permuted=table(1, orders),
+        subset=table(2, kept),
+        rank=np.array([layer[3] for layer in layers], dtype=np.int64),
     )

@@ -46,7 +46,8 @@ class Dependence:
         Largest number of features per neuron in use; 0 where the kernels themselves were used.
     error_bound
         Largest error that the low-rank features make in any entry, hence in the layer score.
-        Rounding comes on top: in ``f32`` about 1e-6, tested to be below 5e-6 times the largest entry.
+        Rounding comes on top: in ``f32`` about 1e-6 of the largest entry (of ``biased``, for
+        ``unbiased`` that is not normalised), in the tests never 5e-6.
     bandwidth_x, bandwidth_y
         Kernel width of every row in units of its standard deviation, float64 (n1,) and (n2,);
         NaN where it has none.

@@ -18,8 +18,43 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.float32] | NDArray[np.float64]
 
+_EXACT = 2**53
+
 _MATRIX = 2
 """Axes of a matrix."""
+
+
+def measure(
+    *, estimator: object, bandwidth: object, tol: object, dtype: object, threads: object
+) -> dict[str, Any]:
+    """Return the choices that every measure of dependence has, once they are of the right type."""
+    words = {"estimator": estimator, "dtype": dtype}
+    for name, value in words.items():
+        if not isinstance(value, str):
+            raise InvalidInputError(f"{name} must be a word, not {value!r}")
+    if not (isinstance(bandwidth, str) or _is_number(bandwidth)):
+        raise InvalidInputError(f"bandwidth must be a word or a number, not {bandwidth!r}")
+    if not _is_number(tol):
+        raise InvalidInputError(f"tol must be a number, not {tol!r}")
+    return {
+        **words,
+        "bandwidth": bandwidth if isinstance(bandwidth, str) else float(bandwidth),  # type: ignore[arg-type]  # a number
+        "tol": float(tol),  # type: ignore[arg-type]  # a number
+        "threads": thread_count(threads),
+    }
+
+
+def thread_count(threads: object) -> int | None:
+    """Return a number of threads that the core can look at."""
+    if threads is None:
+        return None
+    if isinstance(threads, bool) or not isinstance(threads, int | np.integer):
+        raise InvalidInputError(f"threads must be a whole number from 1 to 1024, not {threads!r}")
+    return min(max(int(threads), 0), 2**31)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float | int | np.floating | np.integer) and not isinstance(value, bool)
 
 
 def vector(values: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -29,12 +64,20 @@ def vector(values: ArrayLike, name: str) -> NDArray[np.float64]:
         raise InvalidInputError(
             f"{name} must be a vector of real numbers, not {array.dtype} with shape {array.shape}"
         )
+    if (
+        array.dtype.kind in "iu"
+        and array.size
+        and max(-int(array.min()), int(array.max())) > _EXACT
+    ):
+        raise InvalidInputError(f"{name} must be within ±2^53, where float64 tells numbers apart")
     return np.ascontiguousarray(array, dtype=np.float64)
 
 
 def activations(values: ArrayLike, name: str) -> Rows:
     """Return a contiguous matrix of float32 or float64."""
     array = np.asarray(values)
+    if isinstance(values, np.ma.MaskedArray):
+        raise InvalidInputError(f"{name} must not be masked: fill what is missing, or leave it out")
     if array.ndim != _MATRIX or array.dtype.kind not in "fiu":
         raise InvalidInputError(
             f"{name} must hold real numbers with shape (neuron, sample), not {array.dtype} with "

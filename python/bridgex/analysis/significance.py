@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridgex import _native
-from bridgex.analysis.shapes import activations, check_samples
+from bridgex.analysis.shapes import activations, check_samples, measure
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,14 +69,9 @@ def pair_p_values(
     >>> (pair_p_values(x, x**2) < 1e-6).tolist()
     [[True, False], [False, True]]
     """
+    options = measure(
+        estimator=estimator, bandwidth=bandwidth, tol=tol, dtype=dtype, threads=threads
+    )
     first, second = activations(x, "x"), activations(y, "y")
     check_samples([first], [second])
-    return _native.p_values(
-        first,
-        second,
-        estimator=estimator,
-        bandwidth=bandwidth if isinstance(bandwidth, str) else float(bandwidth),
-        tol=tol,
-        dtype=dtype,
-        threads=threads,
-    )
+    return _native.p_values(first, second, **options)

@@ -104,8 +104,8 @@ pub enum Error {
         /// The tolerance given.
         tolerance: f64,
     },
-    /// A kernel width is not positive.
-    #[error("the bandwidth must be finite and positive, not {width}")]
+    /// A kernel width is not positive, or beyond what can be computed with.
+    #[error("the bandwidth must be between 1e-60 and 1e60, not {width}")]
     Width {
         /// The width given.
         width: f64,

@@ -38,8 +38,8 @@ pub fn thread_count(threads: Option<usize>) -> Result<usize> {
         return positive("threads", &count.to_string());
     }
     match std::env::var(VARIABLE) {
-        Ok(text) => positive(VARIABLE, &text),
-        Err(_) => Ok(thread::available_parallelism().map_or(1, usize::from)),
+        Ok(text) if !text.is_empty() => positive(VARIABLE, &text),
+        _ => Ok(thread::available_parallelism().map_or(1, usize::from)),
     }
 }
 

@@ -19,8 +19,8 @@ const LANES: usize = 8;
 
 /// What the environment asks for, read when it is first needed.
 static CHOSEN: LazyLock<Result<Path>> = LazyLock::new(|| match std::env::var_os(VARIABLE) {
-    Some(name) => Path::named(&name.to_string_lossy()),
-    None => Ok(Path::best()),
+    Some(name) if !name.is_empty() => Path::named(&name.to_string_lossy()),
+    _ => Ok(Path::best()),
 });
 
 /// An instruction set that loops are compiled for.

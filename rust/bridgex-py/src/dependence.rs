@@ -166,7 +166,7 @@ type ResampledArrays<'py> =
 /// Scores of one layer as they are, permuted, and of some of the samples; and the rank.
 #[pyfunction]
 #[pyo3(signature = (
-    pair_rows, bridge_rows, members, *, permutations, subsets, estimator, normalize, bandwidth,
+    pair_rows, bridge_rows, members, *, position, permutations, subsets, estimator, normalize, bandwidth,
     tol, dtype, threads
 ))]
 #[allow(clippy::too_many_arguments)] // one call per operation, options by name
@@ -176,6 +176,7 @@ pub(crate) fn resampled_scores<'py>(
     pair_rows: Matrix<'py>,
     bridge_rows: Matrix<'py>,
     members: Vec<PyReadonlyArray1<'py, i64>>,
+    position: usize,
     permutations: PyReadonlyArray2<'py, i64>,
     subsets: PyReadonlyArray2<'py, bool>,
     estimator: &str,
@@ -192,7 +193,9 @@ pub(crate) fn resampled_scores<'py>(
     let layer =
         Layer { pair: pair_rows.rows(py)?, bridge: bridge_rows.rows(py)?, members: &members };
     let draws = Draws { permutations: &orders, subsets: subsets.as_slice()? };
-    let scores = interruptible(py, |stop| core::resampled(&layer, draws, &options, threads, stop))?;
+    let scores = interruptible(py, |stop| {
+        core::resampled(&layer, position, draws, &options, threads, stop)
+    })?;
     let table =
         |values, draws: usize| PyArray1::from_vec(py, values).reshape([draws, members.len()]);
     Ok((

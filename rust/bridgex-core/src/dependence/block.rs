@@ -105,22 +105,27 @@ impl Request<'_> {
         self.x.first().or(self.y.first()).map_or(0, |row| row.values.len())
     }
 
-    /// Prepare every neuron; again, more accurately, where normalising makes errors grow.
+    /// Prepare every neuron; again, more accurately, where normalising makes errors grow, and through
+    /// kernels where no features keep the tolerance.
     fn prepare<T: Real>(
         &self,
         x_widths: &[f64],
         y_widths: &[f64],
         formula: Formula,
     ) -> Result<Sets<T>> {
-        let tolerance = self.options.tolerance;
-        let attempt = |amplifications: [f64; 2]| {
+        let asked = self.options.tolerance;
+        let attempt = |amplifications: [f64; 2], tolerance: f64| {
             let plan = |amplification| Plan { formula, tolerance, amplification, kernels: true };
             self.neurons::<T>([x_widths, y_widths], &amplifications.map(plan))
         };
-        let neurons = attempt([1.0, 1.0])?;
-        let normalised = formula.normalize == Normalize::Cka;
-        if normalised && error_bound(&neurons[0], &neurons[1]) > tolerance {
-            return attempt([amplification(&neurons[1]), amplification(&neurons[0])]);
+        let mut neurons = attempt([1.0, 1.0], asked)?;
+        for share in [1.0, 0.25, 0.0] {
+            let [x, y] = &neurons;
+            let normalised = formula.normalize == Normalize::Cka;
+            if !normalised || error_bound(x, y) <= asked {
+                break;
+            }
+            neurons = attempt([amplification(y), amplification(x)], asked * share)?;
         }
         Ok(neurons)
     }

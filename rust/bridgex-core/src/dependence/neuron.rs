@@ -21,7 +21,12 @@ use crate::{
 
 /// An own term of the estimator counts as positive from this share of the biased one: below it
 /// there is only rounding.
-pub(super) const POSITIVE: f64 = 1e-9;
+const POSITIVE: f64 = 1e-9;
+
+/// The same where the term was computed from features of that precision.
+pub(super) fn positive<T: Real>() -> f64 {
+    POSITIVE.max(32.0 * T::EPSILON)
+}
 
 /// Where the own term is a smaller share than this, its reciprocal would blow up every error, and
 /// the kernel itself is used.
@@ -46,6 +51,9 @@ const RESIDUAL_SHARE: f64 = 0.01;
 /// Features are computed in single precision where the tolerance is at least this, and otherwise in
 /// double: their rounding is about a hundredth of it.
 const SINGLE_LIMIT: f64 = 1e-4;
+
+/// Where there are no kernels to fall back on, no more than this is asked of features.
+const LEAST_LIMIT: f64 = 1e-12;
 
 /// The largest distances from the mean, in kernel widths, at which single precision suffices: of
 /// smaller ones it does not hold the squares, and between larger ones not the differences.
@@ -191,6 +199,7 @@ impl<T: Real> Neuron<T> {
     /// Through features, where few suffice.
     fn by_features(u: &[f64], plan: &Plan) -> Option<Self> {
         let limit = plan.tolerance / plan.amplification;
+        let limit = if plan.kernels { limit } else { limit.max(LEAST_LIMIT) };
         if limit <= 0.0 {
             return None;
         }
@@ -303,7 +312,7 @@ impl<T: Real> Neuron<T> {
         };
         let (squared, total) = (square_sum(&vector), sum_of(&vector));
         let own = formula.own(squared_norm, squared, total);
-        if formula.normalize == Normalize::Cka && own <= POSITIVE {
+        if formula.normalize == Normalize::Cka && own <= positive::<T>() {
             return None;
         }
         self.total = total;

@@ -1,6 +1,6 @@
 //! Every choice that a dependence score depends on.
 
-use std::str::FromStr;
+use std::{ops::RangeInclusive, str::FromStr};
 
 use crate::{Error, Result};
 
@@ -76,6 +76,9 @@ impl Default for Options {
     }
 }
 
+/// Widths at which a standardised row's kernel and its squares can be represented.
+const WIDTHS: RangeInclusive<f64> = 1e-60..=1e60;
+
 impl Options {
     /// Refuse options that no computation can follow, and samples that are too few for them.
     pub(super) fn check(&self, samples: usize) -> Result<()> {
@@ -83,7 +86,7 @@ impl Options {
             return Err(Error::Tolerance { tolerance: self.tolerance });
         }
         if let Bandwidth::Fixed(width) = self.bandwidth
-            && !(width.is_finite() && width > 0.0)
+            && !WIDTHS.contains(&width)
         {
             return Err(Error::Width { width });
         }

@@ -61,7 +61,7 @@ enum View {
 
 /// Score every candidate in a layer under every draw.
 ///
-/// Scores are NaN where a set is empty or has no row that can be estimated. Features are computed
+/// `position` is what errors call the layer. Scores are NaN where a set is empty or has no row that can be estimated. Features are computed
 /// to `options.tolerance`, but with at most 32 of them, or S/16, or √(S/2), whichever is most. The
 /// features of the layer and, for every thread, a copy of one set's are in memory.
 ///
@@ -70,6 +70,7 @@ enum View {
 /// samples for the estimator.
 pub fn resampled(
     layer: &Layer<'_>,
+    position: usize,
     draws: Draws<'_>,
     options: &Options,
     threads: Option<usize>,
@@ -78,7 +79,7 @@ pub fn resampled(
     super::check_sets(layer.pair, layer.bridge, options)?;
     super::check_members(layer)?;
     let views = views(draws, layer.pair.samples(), options)?;
-    let scores = parallel::run(threads, || layer_scores(layer, &views, options, stop))??;
+    let scores = parallel::run(threads, || layer_scores(layer, position, &views, options, stop))??;
     let count = layer.members.len();
     let permutations = draws.permutations.len().checked_div(layer.pair.samples()).unwrap_or(0);
     let (observed, rest) = scores.values.split_at(count);
@@ -99,15 +100,16 @@ struct Scores {
 
 fn layer_scores(
     layer: &Layer<'_>,
+    position: usize,
     views: &[View],
     options: &Options,
     stop: &AtomicBool,
 ) -> Result<Scores> {
     let count = layer.members.len();
     let mut scores = Scores { values: vec![f64::NAN; views.len() * count], rank: 0 };
-    let pair = super::standardised(layer.pair, "pair_rows", None, options, stop)?;
-    let bridge = super::standardised(layer.bridge, "bridge_rows", None, options, stop)?;
-    if pair.is_empty() || bridge.is_empty() {
+    let pair = super::standardised(layer.pair, "pair_rows", Some(position), options, stop)?;
+    let bridge = super::standardised(layer.bridge, "bridge_rows", Some(position), options, stop)?;
+    if pair.is_empty() || bridge.is_empty() || count == 0 {
         return Ok(scores);
     }
     let x: Vec<&Standardised> = pair.iter().collect();

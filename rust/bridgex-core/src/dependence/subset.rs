@@ -2,7 +2,7 @@
 
 use super::{
     estimate::Formula,
-    neuron::{POSITIVE, Part},
+    neuron::{Part, positive},
     options::{Estimator, Normalize, Options},
     tile::FeatureTile,
 };
@@ -127,7 +127,7 @@ impl<T: Real> Partial<T> {
         let own = formula.own(squared_norm, square_sum(&vector), total);
         let scale = match formula.normalize {
             _ if squared_norm <= 0.0 => 0.0,
-            Normalize::Cka if own <= POSITIVE * squared_norm => f64::NAN,
+            Normalize::Cka if own <= positive::<T>() * squared_norm => f64::NAN,
             _ => formula.scale(own, norm),
         };
         Self { features, vector, total, scale }
