@@ -4,7 +4,7 @@
 //! The sets are those of `benches/python/test_bench_overlap.py`: 1 % of the neurons, 70 % of each
 //! from a pool that all share, which holds 2 % of the neurons.
 
-use std::hint::black_box;
+use std::{hint::black_box, sync::atomic::AtomicBool};
 
 use bridgex_core::{
     bitset::{WORD, members},
@@ -63,14 +63,15 @@ fn sets() -> Vec<u64> {
 fn overlaps(criterion: &mut Criterion) {
     let sets = sets();
     let offsets: Vec<usize> = (0..=LAYERS).map(|layer| layer * WIDTH).collect();
-    let mut expected = Vec::new();
+    let (mut expected, stop) = (Vec::new(), AtomicBool::new(false));
     let mut group = criterion.benchmark_group("overlap 200 x 2.3M");
     group.sample_size(20).throughput(Throughput::Elements((COUNT * (COUNT + 1) / 2) as u64));
     for path in Path::ALL.into_iter().filter(|path| path.is_available()) {
         for kernel in [Kernel::Dense, Kernel::Hybrid, Kernel::Auto] {
             let options = Options { threads: Some(1), kernel, path: Some(path) };
             let count = |offsets: &[usize]| {
-                overlap_counts(black_box(&sets), COUNT, offsets, &options).expect("valid input")
+                overlap_counts(black_box(&sets), COUNT, offsets, &options, &stop)
+                    .expect("valid input")
             };
             let found = count(&[0, NEURONS]);
             if expected.is_empty() {

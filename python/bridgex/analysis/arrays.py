@@ -76,7 +76,7 @@ def top_k(values: ArrayLike, k: int, tie_break: ArrayLike | None = None) -> NDAr
 
     Notes
     -----
-    Linear in the number of neurons; 8 bytes of memory a neuron.
+    Linear in the number of neurons; no memory to speak of but the result.
 
     Examples
     --------

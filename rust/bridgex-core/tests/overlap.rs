@@ -1,6 +1,6 @@
 //! Every kernel on every instruction set, against plain sets.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::atomic::AtomicBool};
 
 use bridgex_core::{
     Error,
@@ -11,6 +11,8 @@ use bridgex_core::{
 use proptest::prelude::*;
 
 type Sets = Vec<BTreeSet<usize>>;
+
+static RUNNING: AtomicBool = AtomicBool::new(false);
 
 /// Every way to the same counts; what the processor lacks is named.
 fn ways() -> Vec<Options> {
@@ -49,7 +51,7 @@ fn plain_counts(sets: &Sets, offsets: &[usize]) -> Vec<u64> {
 fn assert_counts(sets: &Sets, neurons: usize, offsets: &[usize]) {
     let (words, expected) = (packed(sets, neurons), plain_counts(sets, offsets));
     for options in ways() {
-        let found = overlap_counts(&words, sets.len(), offsets, &options);
+        let found = overlap_counts(&words, sets.len(), offsets, &options, &RUNNING);
         assert_eq!(found, Ok(expected.clone()), "{options:?}");
     }
 }
@@ -123,7 +125,7 @@ fn sets_that_hold_everything() {
     let words = 2300;
     let full = vec![u64::MAX; 5 * words];
     for options in ways() {
-        let found = overlap_counts(&full, 5, &[0, 64 * words], &options).unwrap();
+        let found = overlap_counts(&full, 5, &[0, 64 * words], &options, &RUNNING).unwrap();
         assert_eq!(found, vec![64 * words as u64; 25], "{options:?}");
     }
 }
@@ -132,23 +134,34 @@ fn sets_that_hold_everything() {
 fn bad_input_is_named() {
     let options = Options::default();
     assert_eq!(
-        overlap_counts(&[0], 1, &[0, 65], &options),
+        overlap_counts(&[0], 1, &[0, 65], &options, &RUNNING),
         Err(Error::Offsets { previous: 0, next: 65, bits: 64 })
     );
     assert_eq!(
-        overlap_counts(&[0], 1, &[3, 2], &options),
+        overlap_counts(&[0], 1, &[3, 2], &options, &RUNNING),
         Err(Error::Offsets { previous: 3, next: 2, bits: 64 })
     );
     assert_eq!(
-        overlap_counts(&[0, 0, 0], 2, &[0, 64], &options),
+        overlap_counts(&[0, 0, 0], 2, &[0, 64], &options, &RUNNING),
         Err(Error::Length { what: "sets", expected: 2, found: 3 })
     );
-    assert_eq!(overlap_counts(&[], 0, &[0, 0], &options), Ok(vec![]));
-    assert_eq!(overlap_counts(&[7], 1, &[], &options), Ok(vec![]));
+    assert_eq!(overlap_counts(&[], 0, &[0, 0], &options, &RUNNING), Ok(vec![]));
+    assert_eq!(overlap_counts(&[7], 1, &[], &options, &RUNNING), Ok(vec![]));
     for path in Path::ALL.into_iter().filter(|path| !path.is_available()) {
         let options = Options { path: Some(path), ..options };
         let best = Path::best().name();
         let expected = Error::Processor { path: path.name(), best };
-        assert_eq!(overlap_counts(&[0], 1, &[0, 64], &options), Err(expected));
+        assert_eq!(overlap_counts(&[0], 1, &[0, 64], &options, &RUNNING), Err(expected));
+    }
+}
+
+#[test]
+fn once_stopped_there_is_no_result() {
+    let sets = vec![u64::MAX; 9 * 2000];
+    for options in ways() {
+        for offsets in [&[0, 64 * 2000][..], &[3, 50], &[7, 7]] {
+            let found = overlap_counts(&sets, 9, offsets, &options, &AtomicBool::new(true));
+            assert_eq!(found, Err(Error::Interrupted), "{options:?}");
+        }
     }
 }

@@ -15,14 +15,24 @@ use pyo3::prelude::*;
 use crate::errors::translate;
 
 /// How often signals are looked at while the core works.
-const INTERVAL: Duration = Duration::from_millis(100);
+const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Run an operation with the lock released.
-pub(crate) fn detached<R: Send>(
+/// An operation of fewer steps, of some nanoseconds at most, ends before signals are looked at.
+const SHORT: usize = 1 << 24;
+
+/// Run an operation of so many steps with the lock released: see [`interruptible`].
+///
+/// A short one is not worth a thread.
+pub(crate) fn sized<R: Send>(
     py: Python<'_>,
-    operation: impl FnOnce() -> Result<R> + Send,
+    steps: usize,
+    operation: impl FnOnce(&AtomicBool) -> Result<R> + Send,
 ) -> PyResult<R> {
-    py.detach(operation).map_err(|error| translate(py, &error))
+    if steps >= SHORT {
+        return interruptible(py, operation);
+    }
+    let result = py.detach(|| operation(&AtomicBool::new(false)));
+    result.map_err(|error| translate(py, &error))
 }
 
 /// Run a long operation with the lock released; a signal sets its flag and is raised when it ends.

@@ -6,7 +6,10 @@ use numpy::{
 };
 use pyo3::prelude::*;
 
-use crate::call::detached;
+use crate::call::sized;
+
+/// Times that a value is looked at.
+const PASSES: usize = 16;
 
 /// The set of the k largest values, as a bitset.
 #[pyfunction]
@@ -20,7 +23,8 @@ pub(crate) fn top_k<'py>(
 ) -> PyResult<Bound<'py, PyArray1<u64>>> {
     let values = values.as_slice()?;
     let tie_break = tie_break.as_ref().map(|array| array.as_slice()).transpose()?;
-    let set = detached(py, || topk::top_k(values, k, tie_break))?;
+    let steps = PASSES * values.len();
+    let set = sized(py, steps, |stop| topk::top_k(values, k, tie_break, stop))?;
     Ok(PyArray1::from_vec(py, set))
 }
 
@@ -37,6 +41,10 @@ pub(crate) fn overlap_counts<'py>(
     let count = bitsets.shape()[0];
     let sets = bitsets.as_slice()?;
     let options = overlap::Options { threads, ..Default::default() };
-    let counts = detached(py, || overlap::overlap_counts(sets, count, &layer_offsets, &options))?;
+    // All words of all pairs, and the tables.
+    let steps = count.saturating_mul(sets.len() + layer_offsets.len() * count);
+    let counts = sized(py, steps, |stop| {
+        overlap::overlap_counts(sets, count, &layer_offsets, &options, stop)
+    })?;
     PyArray1::from_vec(py, counts).reshape([layer_offsets.len().saturating_sub(1), count, count])
 }

@@ -1,5 +1,7 @@
 //! Sets and their overlaps, against their definitions bit by bit.
 
+use std::sync::atomic::AtomicBool;
+
 use bridgex_core::{
     bitset,
     overlap::{self, Kernel, Options},
@@ -7,6 +9,8 @@ use bridgex_core::{
 };
 
 use super::bytes::Bytes;
+
+static RUNNING: AtomicBool = AtomicBool::new(false);
 
 /// Exactly k bits, and no number outside that is larger than one inside.
 ///
@@ -21,7 +25,7 @@ pub fn top_k(data: &[u8]) {
     let second: Vec<f64> = (0..ties).map(|_| bytes.number(tie_kind)).collect();
     let tie_break = (ties > 0).then_some(second.as_slice());
     let nan = values.iter().chain(&second).any(|value| value.is_nan());
-    let Ok(set) = topk::top_k(&values, k, tie_break) else {
+    let Ok(set) = topk::top_k(&values, k, tie_break, &RUNNING) else {
         assert!(k > len || nan || (ties > 0 && ties != len));
         return;
     };
@@ -59,7 +63,7 @@ pub fn overlap_counts(data: &[u8]) {
     let sets: Vec<u64> = (0..total).map(|_| bytes.word()).collect();
     let kernel = [Kernel::Auto, Kernel::Dense, Kernel::Hybrid][bytes.below(3)];
     let options = Options { threads: Some(1 + more % 2), kernel, ..Options::default() };
-    let Ok(counts) = overlap::overlap_counts(&sets, count, &offsets, &options) else {
+    let Ok(counts) = overlap::overlap_counts(&sets, count, &offsets, &options, &RUNNING) else {
         let words = total.checked_div(count).unwrap_or(0);
         let rising = offsets.is_sorted() && offsets.last().is_none_or(|&end| end <= 64 * words);
         assert!(words * count != total || !rising, "{count} {total} {offsets:?}");

@@ -1,8 +1,9 @@
 //! A run of whole words of many sets, and the dense kernel over it.
 
-use std::{array::from_fn, ops::Range};
+use std::{array::from_fn, ops::Range, sync::atomic::AtomicBool};
 
 use super::instructions::{Instructions, Rows, TILE};
+use crate::{Result, parallel::check};
 
 /// Words of a set that are worked on at a time: those of a few hundred sets stay in the second
 /// level cache, those of a tile's rows in the first.
@@ -59,14 +60,19 @@ impl<'a> Block<'a> {
 /// Add the intersection sizes of all pairs to the upper triangle of a table.
 ///
 /// Tiles of 4 × 4 sets: a word that is loaded is used four times.
+///
+/// # Errors
+/// [`crate::Error::Interrupted`] once `stop` is set.
 #[inline(always)]
 pub(super) fn add_dense(
     instructions: impl Instructions,
     block: &Block<'_>,
     count: usize,
     table: &mut [u64],
-) {
+    stop: &AtomicBool,
+) -> Result<()> {
     for first in (0..count).step_by(TILE) {
+        check(stop)?;
         let rows = block.tile(first, count);
         for second in (first..count).step_by(TILE) {
             let counts = instructions.tile(rows, block.tile(second, count));
@@ -77,4 +83,5 @@ pub(super) fn add_dense(
             }
         }
     }
+    Ok(())
 }

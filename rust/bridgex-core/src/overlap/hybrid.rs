@@ -4,13 +4,13 @@
 //! together and go through the dense kernel; for those in two or three, each pair of their sets is
 //! counted at once; the others count for the size of their set only.
 
-use std::array::from_fn;
+use std::{array::from_fn, sync::atomic::AtomicBool};
 
 use super::{
     block::{BLOCK, Block, add_dense},
     instructions::Instructions,
 };
-use crate::bitset::WORD;
+use crate::{Result, bitset::WORD};
 
 /// Words of a packed set: there is always room for a block after one that has been packed.
 const CAPACITY: usize = 2 * BLOCK;
@@ -50,6 +50,9 @@ impl Hybrid {
 
     /// Add the intersection sizes of all pairs in a block to the upper triangle of a table. Part
     /// of them may wait for [`Self::finish`].
+    ///
+    /// # Errors
+    /// [`crate::Error::Interrupted`] once `stop` is set.
     #[inline(always)]
     pub(super) fn add(
         &mut self,
@@ -57,31 +60,39 @@ impl Hybrid {
         block: &Block<'_>,
         count: usize,
         table: &mut [u64],
-    ) {
+        stop: &AtomicBool,
+    ) -> Result<()> {
         self.degrees.count(block, count, |index, size| table[index * (count + 1)] += size);
         self.add_few(block, count, table);
         if self.filled + block.len() > CAPACITY {
-            self.finish(instructions, count, table);
+            self.finish(instructions, count, table, stop)?;
         }
         self.pack(instructions, block, count);
+        Ok(())
     }
 
     /// Add what is packed and not yet counted.
+    ///
+    /// # Errors
+    /// [`crate::Error::Interrupted`] once `stop` is set.
     #[inline(always)]
     pub(super) fn finish(
         &mut self,
         instructions: impl Instructions,
         count: usize,
         table: &mut [u64],
-    ) {
+        stop: &AtomicBool,
+    ) -> Result<()> {
         // The diagonal has been counted already.
         let sizes: Vec<u64> = table.iter().step_by(count + 1).copied().collect();
         for start in (0..self.filled).step_by(BLOCK) {
             let words = start..self.filled.min(start + BLOCK);
-            add_dense(instructions, &Block::new(&self.packed, CAPACITY, words), count, table);
+            let block = Block::new(&self.packed, CAPACITY, words);
+            add_dense(instructions, &block, count, table, stop)?;
         }
         table.iter_mut().step_by(count + 1).zip(sizes).for_each(|(cell, size)| *cell = size);
         self.filled = 0;
+        Ok(())
     }
 
     /// Pack the neurons that are in four sets or more.

@@ -4,7 +4,7 @@
 //! [`run`]. A value that stands for an instruction set can only be had where the processor has
 //! it, which is what makes the unsafe calls sound.
 
-use crate::simd::Path;
+use crate::{Result, simd::Path};
 
 /// Sets on each side of a tile.
 pub(super) const TILE: usize = 4;
@@ -27,29 +27,32 @@ pub(super) trait Instructions: Copy {
 /// Work that is compiled for every instruction set.
 pub(super) trait Operation {
     /// The work itself; must be inlined.
-    fn run(self, instructions: impl Instructions);
+    fn run(self, instructions: impl Instructions) -> Result<()>;
 }
 
 /// Run an operation with an instruction set that the processor has.
 ///
+/// # Errors
+/// Those of the operation.
+///
 /// # Panics
 /// When the processor lacks it; [`Path::named`] gives none such.
-pub(super) fn run(path: Path, operation: impl Operation) {
+pub(super) fn run(path: Path, operation: impl Operation) -> Result<()> {
     match path {
         #[cfg(target_arch = "x86_64")]
         Path::Popcnt => {
             let simd = pulp::x86::V2::try_new().expect("the path is available");
-            simd.vectorize(move || operation.run(Plain));
+            simd.vectorize(move || operation.run(Plain))
         }
         #[cfg(target_arch = "x86_64")]
         Path::Avx2 => {
             let simd = pulp::x86::V3::try_new().expect("the path is available");
-            simd.vectorize(move || operation.run(x86::Avx2(simd)));
+            simd.vectorize(move || operation.run(x86::Avx2(simd)))
         }
         #[cfg(target_arch = "x86_64")]
         Path::Avx512 => {
             let simd = x86::Avx512::try_new().expect("the path is available");
-            simd.vectorize(move || operation.run(simd));
+            simd.vectorize(move || operation.run(simd))
         }
         _ => operation.run(Plain),
     }

@@ -12,6 +12,8 @@ mod instructions;
 mod layer;
 mod work;
 
+use std::sync::atomic::AtomicBool;
+
 use rayon::prelude::*;
 
 use crate::{Error, Result, parallel, simd};
@@ -44,17 +46,19 @@ pub struct Options {
 /// Intersection sizes of all pairs of sets in every layer: `layer × set × set`, row after row.
 ///
 /// `sets` holds the words of one set after those of another. Layer `l` is the bits from
-/// `offsets[l]` to `offsets[l + 1]` and need not begin at a word.
+/// `offsets[l]` to `offsets[l + 1]` and need not begin at a word. Once `stop` is set, the call ends within milliseconds.
 ///
 /// # Errors
 /// [`Error::Length`] when the words are not a whole number of sets, [`Error::Offsets`] when the
-/// offsets fall or leave the sets, [`Error::Processor`] when it lacks the instruction set, and the
-/// errors of [`parallel::run`].
+/// offsets fall or leave the sets, [`Error::Processor`] when it lacks the instruction set,
+/// [`Error::Interrupted`] once `stop` is set, and the errors of [`parallel::run`].
 ///
 /// # Example
 /// ```
+/// use std::sync::atomic::AtomicBool;
 /// use bridgex_core::overlap::{Options, overlap_counts};
-/// let counts = overlap_counts(&[0b0111, 0b1110], 2, &[0, 2, 4], &Options::default())?;
+/// let (options, stop) = (Options::default(), AtomicBool::new(false));
+/// let counts = overlap_counts(&[0b0111, 0b1110], 2, &[0, 2, 4], &options, &stop)?;
 /// assert_eq!(counts, [2, 1, 1, 1, 1, 1, 1, 2]);
 /// # Ok::<(), bridgex_core::Error>(())
 /// ```
@@ -63,6 +67,7 @@ pub fn overlap_counts(
     count: usize,
     offsets: &[usize],
     options: &Options,
+    stop: &AtomicBool,
 ) -> Result<Vec<u64>> {
     let path = options.path.map_or_else(simd::path, |path| simd::Path::named(path.name()))?;
     let words = sets.len().checked_div(count).unwrap_or(0);
@@ -73,25 +78,27 @@ pub fn overlap_counts(
         return Ok(Vec::new());
     }
     let layers = Layer::between(offsets, words)?;
-    let work = Work { sets, count, words, path, kernel: options.kernel };
+    let work = Work { sets, count, words, path, kernel: options.kernel, stop };
     let mut counts = vec![0; layers.len() * count * count];
     parallel::run(options.threads, || {
         let share = work.share(layers.iter().map(|layer| layer.whole.len()).sum());
         let tables = counts.par_chunks_mut(count * count);
-        tables.zip(&layers).for_each(|(table, layer)| {
-            work.add_edges(&layer.edges, table);
-            work.add(layer.whole.clone(), share, table);
-            mirror(table, count);
-        });
-    })?;
+        tables.zip(&layers).try_for_each(|(table, layer)| {
+            work.add_edges(&layer.edges, table)?;
+            work.add(layer.whole.clone(), share, table)?;
+            mirror(table, count, stop)
+        })
+    })??;
     Ok(counts)
 }
 
 /// Copy the upper triangle of a square table into the lower one.
-fn mirror(table: &mut [u64], count: usize) {
+fn mirror(table: &mut [u64], count: usize, stop: &AtomicBool) -> Result<()> {
     for row in 0..count {
+        parallel::check(stop)?;
         for column in 0..row {
             table[row * count + column] = table[column * count + row];
         }
     }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The work of one call, and its division among threads and kernels.
 
-use std::ops::Range;
+use std::{ops::Range, sync::atomic::AtomicBool};
 
 use super::{
     Kernel,
@@ -8,7 +8,7 @@ use super::{
     hybrid::Hybrid,
     instructions::{self, Instructions, Operation},
 };
-use crate::{bitset::WORD, simd::Path};
+use crate::{Result, bitset::WORD, simd::Path};
 
 /// One word in so many is looked at before the kernel is chosen.
 const SAMPLE: usize = 8;
@@ -25,6 +25,8 @@ pub(super) struct Work<'a> {
     pub(super) words: usize,
     pub(super) path: Path,
     pub(super) kernel: Kernel,
+    /// Set once the caller wants no result any more.
+    pub(super) stop: &'a AtomicBool,
 }
 
 impl Work<'_> {
@@ -37,31 +39,39 @@ impl Work<'_> {
     }
 
     /// Add the counts of all pairs within some words to the upper triangle of a table.
-    pub(super) fn add(&self, words: Range<usize>, share: usize, table: &mut [u64]) {
+    ///
+    /// # Errors
+    /// [`crate::Error::Interrupted`] once `stop` is set.
+    pub(super) fn add(&self, words: Range<usize>, share: usize, table: &mut [u64]) -> Result<()> {
         if words.len() <= share {
             return instructions::run(self.path, Run { work: self, words, table });
         }
         let blocks = words.len().div_ceil(BLOCK);
         let middle = words.start + blocks / 2 * BLOCK;
         let mut other = vec![0; table.len()];
-        rayon::join(
+        let (one, another) = rayon::join(
             || self.add(words.start..middle, share, table),
             || self.add(middle..words.end, share, &mut other),
         );
+        one.and(another)?;
         table.iter_mut().zip(other).for_each(|(cell, found)| *cell += found);
+        Ok(())
     }
 
     /// Add the counts within the masked words at the ends of a layer.
-    pub(super) fn add_edges(&self, edges: &[(usize, u64)], table: &mut [u64]) {
+    ///
+    /// # Errors
+    /// [`crate::Error::Interrupted`] once `stop` is set.
+    pub(super) fn add_edges(&self, edges: &[(usize, u64)], table: &mut [u64]) -> Result<()> {
         if edges.is_empty() {
-            return;
+            return Ok(());
         }
         let sets = self.sets.chunks(self.words);
         let masked: Vec<u64> =
             sets.flat_map(|set| edges.iter().map(|&(word, mask)| set[word] & mask)).collect();
         let words = edges.len();
         let work = Work { sets: &masked, words, kernel: Kernel::Dense, ..*self };
-        instructions::run(self.path, Run { work: &work, words: 0..words, table });
+        instructions::run(self.path, Run { work: &work, words: 0..words, table })
     }
 
     /// Cost of looking at one word of a set in the hybrid kernel, in words of pairs that the dense
@@ -104,9 +114,9 @@ struct Run<'a> {
 
 impl Operation for Run<'_> {
     #[inline(always)]
-    fn run(self, instructions: impl Instructions) {
+    fn run(self, instructions: impl Instructions) -> Result<()> {
         let Self { work, words, table } = self;
-        let count = work.count;
+        let (count, stop) = (work.count, work.stop);
         let (forced, auto) = (work.kernel == Kernel::Hybrid, work.kernel == Kernel::Auto);
         let hybrid_can_pay = forced || auto && work.hybrid_can_pay();
         let mut hybrid = hybrid_can_pay.then(|| Hybrid::new(count));
@@ -115,13 +125,14 @@ impl Operation for Run<'_> {
             if let Some(hybrid) = &mut hybrid
                 && (forced || work.hybrid_pays(hybrid, &block))
             {
-                hybrid.add(instructions, &block, count, table);
+                hybrid.add(instructions, &block, count, table, stop)?;
             } else {
-                add_dense(instructions, &block, count, table);
+                add_dense(instructions, &block, count, table, stop)?;
             }
         }
         if let Some(hybrid) = &mut hybrid {
-            hybrid.finish(instructions, count, table);
+            hybrid.finish(instructions, count, table, stop)?;
         }
+        Ok(())
     }
 }
