@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bridgex.analysis.arrays import overlap_counts
+from bridgex.analysis.arrays import overlap_counts, unpack
+from bridgex.analysis.sets import combinations
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -154,22 +155,17 @@ def language_combinations(neurons: LanguageNeurons) -> list[Combination]:
 
     Notes
     -----
-    One sort of the neurons that any language has; a bit of memory for each and language.
+    See ``combinations``, which does the same for bitsets, for the cost.
 
     References
     ----------
     Lex et al. 2014, "UpSet: Visualization of intersecting sets".
     """
-    used = neurons.masks[:, neurons.masks.any(axis=0)]
-    kinds, counts = np.unique(np.packbits(used, axis=0), axis=1, return_counts=True)
-    members = np.unpackbits(kinds, axis=0, count=len(neurons.languages)).T
-    found = [
-        (-int(count), np.flatnonzero(row).tolist())
-        for count, row in zip(counts, members, strict=True)
-    ]
-    found.sort(key=lambda one: (one[0], len(one[1]), one[1]))
+    found = combinations(neurons.bitsets)
+    codes = neurons.languages
     return [
-        Combination(tuple(neurons.languages[row] for row in rows), -count) for count, rows in found
+        Combination(tuple(codes[row] for row in unpack(members, len(codes))), count)
+        for members, count in zip(found.members, found.counts.tolist(), strict=True)
     ]
 
 
