@@ -233,6 +233,8 @@ def test_store_info_says_what_is_there(bridgex: Callable[..., Any], store: Path)
         (("spectrum", "STORE", *PAIR, "--bandwidth", "wide"), 2, "expected neuron, layer"),
         (("spectrum", "STORE", *PAIR, "--bandwidth", "-1"), 2, "positive"),
         (("spectrum", "STORE", *PAIR, "--gold", "keep"), 1, "gold filter keep"),
+        (("spectrum", "STORE", *PAIR, "--threads", "0"), 2, "1<=x<=1024"),
+        (("bridges", "STORE", *PAIR, "--threads", "1025"), 2, "1<=x<=1024"),
         (("bridges", "STORE", "--source", "en", "--target", "es"), 1, "probes of en-es"),
     ],
 )

@@ -10,12 +10,14 @@ import warnings
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from bridgex import _native
 from bridgex.analysis.arrays import Dependence, dependence, overlap_counts, spectrum_scores
+from bridgex.cli.query import bridges, spectrum
 from bridgex.errors import InvalidInputError
 
 ROWS = np.random.default_rng(0).normal(size=(20, 60))
@@ -69,8 +71,25 @@ def test_the_environment_gives_the_number_of_threads(monkeypatch: pytest.MonkeyP
     assert dependence(ROWS, ROWS).layer_score == expected
     for bad in ("0", "many", "-1", "", "2.5", "1e3", "99999999999999999999"):
         monkeypatch.setenv("BRIDGEX_NUM_THREADS", bad)
-        with pytest.raises(InvalidInputError, match="BRIDGEX_NUM_THREADS must be a positive whole"):
+        with pytest.raises(InvalidInputError, match="BRIDGEX_NUM_THREADS must be a whole number"):
             dependence(ROWS, ROWS)
+
+
+@pytest.mark.parametrize("command", [spectrum, bridges])
+def test_the_command_line_takes_the_threads_that_the_core_does(
+    command: click.Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (limits,) = (option.type for option in command.params if option.name == "threads")
+    assert isinstance(limits, click.IntRange)
+    assert limits.min is not None
+    assert limits.max is not None
+    for count in (limits.min, limits.max):
+        monkeypatch.setenv("BRIDGEX_NUM_THREADS", str(count))
+        assert _native.build_info()["threads"] == count
+    for count in (limits.min - 1, limits.max + 1):
+        monkeypatch.setenv("BRIDGEX_NUM_THREADS", str(count))
+        with pytest.raises(InvalidInputError, match="BRIDGEX_NUM_THREADS must be a whole number"):
+            _native.build_info()
 
 
 @pytest.mark.parametrize("dtype", ["f32", "f64"])
@@ -110,11 +129,15 @@ def test_a_spectrum_is_the_same_for_any_number_of_threads(bandwidth: Any) -> Non
             np.testing.assert_array_equal(getattr(many, name), expected, err_msg=name)
 
 
-# Each takes minutes where it is left alone, and nearly all of them in the phase that it names.
+# Each takes many seconds where it is left alone, and nearly all of them in the phase that it names.
 PHASES = {
+    "features": "dependence(rows(20_000, 4_000), rows(1, 4_000))",
+    "median": "dependence(rows(20_000, 2_000), rows(1, 2_000), bandwidth='layer')",
     "products": "dependence(rows(20_000, 800), rows(20_000, 800), bandwidth=3.0)",
     "kernels": "dependence(rows(400, 1_500), rows(400, 1_500), tol=0.0)",
+    "long kernels": "dependence(rows(40, 8_000), rows(40, 8_000), tol=0.0)",
     "layers": "spectrum_scores(*[[rows(400, 1_500)] * 9] * 2, [[[0]]] * 9, tol=0.0)",
+    "overlaps": "overlap_counts(bits(6_000, 8_000), threads=1)",
 }
 
 
@@ -122,7 +145,9 @@ PHASES = {
 def test_an_interrupt_ends_a_long_computation(phase: str) -> None:
     program = f"""
         import numpy as np
-        from bridgex.analysis.arrays import dependence, spectrum_scores
+        from bridgex.analysis.arrays import dependence, overlap_counts, spectrum_scores
+        def bits(count, words):
+            return np.random.default_rng(0).integers(2**64, size=(count, words), dtype=np.uint64)
         def rows(count, samples):
             return np.random.default_rng(0).random((count, samples), dtype=np.float32)
         def call():
@@ -143,7 +168,7 @@ def test_an_interrupt_ends_a_long_computation(phase: str) -> None:
             process.wait(1.0)
         process.send_signal(signal.SIGINT)
         try:
-            output, errors = process.communicate(timeout=30)
+            output, errors = process.communicate(timeout=10)
         finally:
             process.kill()
     assert output == ""
