@@ -12,22 +12,33 @@ pub(crate) struct Eigen {
     pub vectors: Vec<f64>,
 }
 
+/// Couplings up to this have no square, beside a largest entry of about 1.
+const VANISHING: f64 = 1e-150;
+
 /// Diagonalise a positive semidefinite matrix of `size` rows.
-pub(crate) fn eigen(matrix: Vec<f64>, size: usize) -> Eigen {
+pub(crate) fn eigen(mut matrix: Vec<f64>, size: usize) -> Eigen {
     vectorised(
         #[inline(always)]
         || {
+            let scale = power_of_two(matrix.iter().step_by(size + 1).copied().fold(0.0, f64::max));
+            matrix.iter_mut().for_each(|entry| *entry /= scale);
             let mut diagonals = Diagonals::of(matrix, size);
             diagonals.iterate();
             let mut order: Vec<usize> = (0..size).collect();
             order.sort_by(|&a, &b| diagonals.main[b].total_cmp(&diagonals.main[a]));
             let row = |&i: &usize| &diagonals.vectors[i * size..(i + 1) * size];
             Eigen {
-                values: order.iter().map(|&i| diagonals.main[i].max(0.0)).collect(),
+                values: order.iter().map(|&i| diagonals.main[i].max(0.0) * scale).collect(),
                 vectors: order.iter().flat_map(row).copied().collect(),
             }
         },
     )
+}
+
+/// The power of two below a number, or the smallest there is: dividing by it is exact.
+fn power_of_two(number: f64) -> f64 {
+    const EXPONENT: u64 = 0x7FF << 52;
+    f64::from_bits(number.to_bits() & EXPONENT).max(f64::MIN_POSITIVE)
 }
 
 /// A matrix with three diagonals, and the rotation that made it so.
@@ -82,7 +93,7 @@ impl Diagonals {
     fn block_end(&self, first: usize) -> usize {
         let uncoupled = |&i: &usize| {
             let scale = self.main[i].abs() + self.main[i + 1].abs();
-            self.off[i].abs() <= f64::EPSILON * scale
+            self.off[i].abs() <= (f64::EPSILON * scale).max(VANISHING)
         };
         let last = self.main.len() - 1;
         (first..last).find(uncoupled).unwrap_or(last)
@@ -173,9 +184,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_matrix_is_put_together_again(columns in columns()) {
+        fn a_matrix_is_put_together_again(columns in columns(), power in 0..300) {
             let (size, matrix) = (columns.len(), gram(&columns));
-            let Eigen { values, vectors } = eigen(matrix.clone(), size);
+            let scale = 2.0_f64.powi(-3 * power);
+            let tiny = matrix.iter().map(|entry| entry * scale).collect();
+            let Eigen { mut values, vectors } = eigen(tiny, size);
+            values.iter_mut().for_each(|value| *value /= scale);
             prop_assert!(values.windows(2).all(|pair| pair[0] >= pair[1]));
             let vector = |i: usize| &vectors[i * size..(i + 1) * size];
             for i in 0..size {
@@ -187,6 +201,20 @@ mod tests {
                     prop_assert!((dot(vector(i), vector(j)) - unit).abs() < 1e-13);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn couplings_without_a_square_come_to_an_end() {
+        for coupling in [5e-324, 1e-310, 1e-170, 1e-155, 1e-120] {
+            for other in [0.0, coupling] {
+                let matrix =
+                    [1.0, 1e-60, coupling, 1e-60, other, coupling, coupling, coupling, other];
+                let values = eigen(matrix.to_vec(), 3).values;
+                assert!((values[0] - 1.0).abs() < 1e-15 && values[1] < 1e-15);
+            }
+            let values = eigen(vec![coupling; 4], 2).values;
+            assert!((values[0] / coupling - 2.0).abs() < 1e-14 && values[1] <= 1e-14 * coupling);
         }
     }
 }
