@@ -36,6 +36,7 @@ def test_every_candidate_comes_with_its_uncertainty(bridgex: Bridgex, store: Pat
         "resamples": 50,
         "random_sets": 30,
         "seed": 4,
+        "tol": 0.1,
     }
     assert found["resamples_used"] == 50
     assert found["confidence"] == 0.95
@@ -48,6 +49,7 @@ def test_every_candidate_comes_with_its_uncertainty(bridgex: Bridgex, store: Pat
         assert 1 / 41 <= row["p_value"] <= row["p_family_wise"] + 3 / 41 <= 1 + 3 / 41
         assert 0 <= row["random_sets_share"] <= 1
         assert row["random_sets_sd"] > 0
+        assert row["random_sets_scored"] == 30
         assert row["neurons"] == 120  # 20 % of the 600 of the middle layer
         assert row["shared_neurons"] == 0
 
@@ -106,7 +108,7 @@ def test_what_is_turned_off_is_null_and_not_in_the_table(bridgex: Bridgex, store
     assert found["resamples_used"] is None
     for row in found["rows"]:
         drawn = [key for key in row if key.startswith(("random", "p_", "score_", "may", "prob"))]
-        assert len(drawn) == 10
+        assert len(drawn) == 11
         assert {row[key] for key in (*drawn, "z")} == {None}
     table = bridgex(*ASK, store, *off).out
     assert "interval" not in table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from bridgex.analysis import (
     spectrum_uncertainty,
     uncertainty,
 )
+from bridgex.analysis.verdicts import CANNOT_BE_PERMUTED
+from bridgex.cli.views import spectrum_answer
 from bridgex.corpora import split_parts, split_words
 from bridgex.schema import Pair, WordPair
 from bridgex.store import Store
@@ -93,6 +96,16 @@ def test_probes_of_a_word_stay_together_and_layers_are_chosen(store: Path) -> No
     assert found.stability is not None
     assert arrays.stability is not None
     assert np.array_equal(found.stability.low, arrays.stability.low)
+
+
+def test_a_spectrum_says_where_words_cannot_be_permuted(store: Path) -> None:
+    inputs = ask(store)
+    scores = spectrum_of(inputs)
+    found = spectrum_uncertainty(inputs, scores, resampling=Resampling(20, 0, 0))
+    assert CANNOT_BE_PERMUTED not in spectrum_answer(scores, found).tables[0].notes
+    lacking = spectrum_answer(scores, replace(found, test=None))
+    assert lacking.tables[0].notes[0] == CANNOT_BE_PERMUTED
+    assert {row["z"] for row in lacking.rows} == {None}
 
 
 def plain_random_scores(

@@ -40,7 +40,7 @@ def same(found: Scores, expected: Scores) -> None:
 @given(some_scores())
 def test_the_permutation_test_is_what_the_definition_says(scores: tuple[Scores, Scores]) -> None:
     observed, permuted = scores
-    found = inference.permutation_test(observed, permuted)
+    found = inference.permutation_test(observed, permuted, np.isfinite(observed))
     score = plain.bridge_scores(observed, observed)
     expected = plain.permutation_test(score, plain.bridge_scores(permuted, observed))
     same(found.p, expected.p)
@@ -50,6 +50,18 @@ def test_the_permutation_test_is_what_the_definition_says(scores: tuple[Scores, 
         by_layer = plain.permutation_test(one, permuted[:, layer])
         same(found.layer_z[layer], by_layer.z)
         same(found.layer_p[layer], by_layer.p)
+
+
+def test_the_test_is_of_the_mean_over_the_layers_that_are_used() -> None:
+    rng = np.random.default_rng(5)
+    observed, permuted = rng.normal(size=(2, 3)), rng.normal(size=(50, 2, 3))
+    used = np.array([[True, False, True], [True, True, True]])
+    observed[0, 2] = permuted[:, 0, 2] = np.nan
+    found = inference.permutation_test(observed, permuted, used)
+    one = inference.permutation_test(observed[1:], permuted[:, 1:], used[1:])
+    assert (found.z[1], found.p[1]) == (one.z[1], one.p[1])
+    assert np.isnan([found.z[2], found.p[2], found.family_p[2], found.layer_p[0, 1]]).all()
+    assert np.isfinite([found.z[0], found.layer_p[1, 2]]).all()
 
 
 @given(some_scores(), st.integers(8, 60), st.booleans())

@@ -84,6 +84,25 @@ def test_draws_are_scored_alike_in_single_precision_and_on_any_number_of_threads
     np.testing.assert_allclose(one.subset, double.subset, atol=1e-5)
 
 
+@pytest.mark.parametrize("samples", [200, 600])
+def test_what_resampled_features_leave_out_is_far_below_their_bound(samples: int) -> None:
+    rng = np.random.default_rng(samples)
+    pair, union = rng.standard_t(5, (20, samples)), rng.standard_t(5, (40, samples))
+    union[:10] += 0.5 * pair[:10]
+    union[10:20] += 0.4 * pair[:10] ** 2
+    rows = [Layer(pair, union, (np.arange(20), np.arange(20, 40)))]
+    draws: dict[str, Any] = {
+        "permutations": word_permutations(np.arange(samples), 100),
+        "subsets": word_halves(np.arange(samples), 100),
+    }
+    coarse, fine = fast(rows, tol=0.1, **draws), fast(rows, tol=1e-3, **draws)
+    assert coarse.rank < fine.rank
+    np.testing.assert_allclose(coarse.observed, fine.observed, rtol=0, atol=1e-3)
+    for one, other in ((coarse.permuted, fine.permuted), (coarse.subset, fine.subset)):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-3)
+        np.testing.assert_allclose(one.std(axis=0), other.std(axis=0), rtol=0.01)
+
+
 def test_all_samples_are_a_subset_and_the_identity_a_permutation() -> None:
     rows = layers(1)
     everything = np.ones((1, WORDS.size), dtype=bool)

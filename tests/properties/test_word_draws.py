@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridgex.analysis import Resampling
-from bridgex.analysis.word_draws import word_halves, word_numbers, word_permutations
+from bridgex.analysis.word_draws import (
+    can_be_permuted,
+    word_halves,
+    word_numbers,
+    word_permutations,
+)
 from bridgex.errors import InvalidInputError
 from bridgex.testing import resampling as plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LABELS = st.lists(st.integers(0, 30), min_size=8, max_size=40).filter(lambda x: len(set(x)) >= 8)
 
@@ -30,6 +42,24 @@ def test_nothing_is_drawn_where_nothing_is_asked_for() -> None:
     assert word_halves(words, 0, seed=0).shape == (0, 9)
 
 
+@pytest.mark.parametrize(
+    ("probes", "can"),
+    [
+        (range(1, 10), False),
+        ([1] * 8, True),
+        ([1] * 7 + [2], False),
+        ([1, 1, 2, 2, 3, 3, 4, 4, 5, 5], False),
+        ([number // 4 + 1 for number in range(20)], True),
+    ],
+)
+def test_words_can_be_permuted_where_they_have_enough_orders(
+    probes: Sequence[int], can: bool
+) -> None:
+    words = np.repeat(np.arange(len(probes)), probes)
+    orders = math.prod(map(math.factorial, Counter(probes).values()))
+    assert can_be_permuted(words) is can is (orders >= math.factorial(8))
+
+
 def test_every_sample_needs_a_label() -> None:
     with pytest.raises(InvalidInputError, match=r"of the 9 samples, not the shape \(8,\)"):
         word_numbers(list("abcdefgh"), 9)
@@ -42,9 +72,11 @@ def test_every_sample_needs_a_label() -> None:
         ("resamples", -1, "resamples must be 0"),
         ("random_sets", 1, "random sets must be 0"),
         ("seed", -1, "seed must not be negative, got -1"),
+        ("tol", -0.1, "tol must be finite and not negative, got -0.1"),
+        ("tol", float("nan"), "tol must be finite"),
     ],
 )
-def test_too_few_draws_are_refused(name: str, value: int, message: str) -> None:
+def test_draws_that_make_no_sense_are_refused(name: str, value: Any, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         Resampling(**{name: value})
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from bridgex.analysis import Resampling, uncertainty, verdict
-from bridgex.analysis.arrays import Estimator, spectrum_scores
+from bridgex.analysis.arrays import Estimator, Precision, spectrum_scores
 from bridgex.errors import InvalidInputError
 from bridgex.testing import inference, resampling
 
@@ -113,6 +114,37 @@ def test_nothing_is_said_where_no_half_scores_both_candidates() -> None:
     assert np.isfinite(found.score).all()
     assert found.stability is None
     assert verdict(found, ("de", "tl"))[0].startswith("too few halves of the words")
+
+
+def test_words_of_different_numbers_of_probes_are_no_evidence_against_dependence() -> None:
+    groups = np.repeat(np.arange(9), np.arange(1, 10))
+    rng = np.random.default_rng(0)
+    pair = rng.normal(size=(3, 45))
+    union = pair + 0.1 * rng.normal(size=(3, 45))
+    drawn = Resampling(permutations=40, resamples=0, random_sets=0)
+    found = uncertainty([pair], [union], [[np.arange(3)]], groups=groups, resampling=drawn)
+    assert found.test is None
+    [sentence] = verdict(found, ("de",))
+    assert sentence.startswith("words cannot be permuted: too few have as many probes")
+
+
+def test_finer_features_and_products_come_nearer_to_the_definition() -> None:
+    groups = list(range(24))
+    pairs, bridges = rows(24)
+    observed, permuted, _ = plain(pairs, bridges, groups, "unbiased")
+    expected = inference.permutation_test(observed[0], permuted[:, 0]).z
+
+    def z(dtype: Precision, tol: float) -> Rows:
+        drawn = replace(DRAWN, resamples=0, tol=tol)
+        found = uncertainty(
+            pairs[:1], bridges[:1], [MEMBERS[:3]], resampling=drawn, dtype=dtype
+        ).test
+        assert found is not None
+        return found.z
+
+    assert np.abs(z("f64", 1e-10) - expected).max() < 1e-6
+    assert np.abs(z("f32", 0.1) - expected).max() > 1e-3
+    assert 0 < np.abs(z("f32", 0.1) - z("f64", 0.1)).max() < 1e-4
 
 
 def test_draws_are_functions_of_the_seed() -> None:

@@ -19,7 +19,10 @@ def uncertain(
     *,
     inside: tuple[bool, ...] | None = None,
     family: tuple[float, ...] | None = None,
+    z: tuple[float, ...] = (1.0, 2.0, NAN, NAN),
     share: tuple[float, ...] | None = None,
+    sets_drawn: int = 0,
+    permutations: int = 0,
     best: tuple[float, ...] = (0.02, 0.974, NAN, 0.006),
 ) -> Uncertainty:
     """Return results of which only what a verdict needs is made up."""
@@ -28,11 +31,14 @@ def uncertain(
     if inside is not None:
         stability = Stability(nothing, nothing, np.array(best), np.array(inside), 400)
     if family is not None:
-        test = PermutationTest(nothing, nothing, np.array(family), nothing[None], nothing[None])
+        test = PermutationTest(np.array(z), nothing, np.array(family), nothing[None], nothing[None])
     if share is not None:
-        random_sets = RandomSets(nothing, nothing, nothing, np.array(share))
+        drawn = np.full(len(scores), sets_drawn)
+        random_sets = RandomSets(nothing, nothing, nothing, np.array(share), drawn, drawn)
     rank = np.zeros(1, dtype=np.int64)
-    return Uncertainty(np.array(scores), 37, Resampling(), test, stability, random_sets, rank)
+    return Uncertainty(
+        np.array(scores), 37, Resampling(permutations), test, stability, random_sets, rank
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,6 +114,17 @@ def test_random_sets_are_what_a_candidate_has_to_beat(
     assert found.startswith(sentence)
 
 
+def test_random_sets_without_scores_are_not_blamed_on_the_number_of_neurons() -> None:
+    *_, found = verdict(uncertain(share=(NAN, NAN, NAN, NAN), sets_drawn=100), BRIDGES)
+    assert found == "no comparison with random sets: too few of them can be scored"
+
+
+def test_permutations_that_change_no_score_are_no_evidence() -> None:
+    nothing = (NAN, NAN, NAN, NAN)
+    *_, found = verdict(uncertain(family=(1.0, 1.0, NAN, 1.0), z=nothing), BRIDGES)
+    assert found.startswith("words cannot be permuted to any effect")
+
+
 def test_every_part_has_its_sentence() -> None:
     everything = uncertain(inside=(True, True, False, True), family=SCORES, share=SCORES)
     assert len(verdict(everything, BRIDGES)) == 3
@@ -118,4 +135,6 @@ def test_what_cannot_be_scored_is_said() -> None:
     assert verdict(nothing, ("de", "tl")) == ("no candidate can be scored",)
     one = uncertain((NAN, 0.2), inside=(False, True))
     assert verdict(one, ("de", "tl")) == ("tl is the only candidate that can be scored",)
-    assert verdict(uncertain(), BRIDGES)[0].startswith("too few halves of the words")
+    halves, words = verdict(uncertain(permutations=199), BRIDGES)
+    assert halves.startswith("too few halves of the words")
+    assert words.startswith("words cannot be permuted: too few have as many probes")

@@ -122,7 +122,9 @@ def family_wise_p(observed: Scores, null: Scores) -> Scores:
     return result
 
 
-def permutation_test(observed: Scores, permuted: Scores) -> PermutationTest:
+def permutation_test(
+    observed: Scores, permuted: Scores, used: NDArray[np.bool_]
+) -> PermutationTest:
     """Return the test of layer scores (layer, bridge) and of their means over the layers.
 
     Parameters
@@ -131,8 +133,11 @@ def permutation_test(observed: Scores, permuted: Scores) -> PermutationTest:
         Layer scores, (layer, bridge).
     permuted
         Layer scores under joint permutations of the words, (permutation, layer, bridge).
+    used
+        The layers that the bridge scores are means over, bool (layer, bridge). A candidate that
+        lacks an observed score in one of them is NaN.
     """
-    used = np.isfinite(observed)
+    observed = np.where(used, observed, np.nan)
     score, null = bridge_scores(observed, used), bridge_scores(permuted, used)
     return PermutationTest(
         *place_in_null(score, null), family_wise_p(score, null), *place_in_null(observed, permuted)

@@ -11,6 +11,7 @@ from bridgex.analysis.arrays import spectrum_scores
 from bridgex.analysis.bridge_sets import random_bridge_sets
 from bridgex.analysis.inference import bridge_scores
 from bridgex.analysis.rules import layer_slice
+from bridgex.analysis.word_draws import LEAST_RESAMPLES
 from bridgex.progress import Silent
 
 if TYPE_CHECKING:
@@ -26,23 +27,31 @@ if TYPE_CHECKING:
 class RandomSets:
     """Bridge scores of random sets, of the same size in the same layers as a candidate's.
 
-    All float64 (bridge,). NaN for a candidate that cannot be scored, or that has more neurons in
-    a layer than there are outside the pair's.
+    Sets that cannot be scored have no part. Numbers are NaN for a candidate that cannot be scored
+    itself, that has more neurons in a layer than there are outside the pair's, or beside which
+    fewer than 20 random sets can be scored.
 
     Attributes
     ----------
     mean, sd
-        Mean and standard deviation of the random sets' scores.
+        Mean and standard deviation of the random sets' scores, float64 (bridge,).
     z
-        Distance of the candidate's score from their mean in their standard deviations.
+        Distance of the candidate's score from their mean in their standard deviations, float64
+        (bridge,).
     share
-        Share of the random sets that score at least as high as the candidate.
+        Share of the random sets that score at least as high as the candidate, float64 (bridge,).
+    drawn
+        Random sets beside the candidate, int64 (bridge,); 0 where none can be drawn.
+    scored
+        Those that can be scored, int64 (bridge,).
     """
 
     mean: Scores
     sd: Scores
     z: Scores
     share: Scores
+    drawn: NDArray[np.int64]
+    scored: NDArray[np.int64]
 
 
 def random_set_comparison(
@@ -96,7 +105,31 @@ def random_set_comparison(
             scores = _layer_scores(inputs, layer, [sets[layer] for sets in drawn], threads)
             null[:, layer, drawable] = scores[which.ravel()].T
             progress.advance(1)
-    return _compared(bridge_scores(observed, used), bridge_scores(null, used))
+    return compared(
+        bridge_scores(observed, used), bridge_scores(null, used), np.where(drawable, count, 0)
+    )
+
+
+def compared(score: Scores, null: Scores, drawn: NDArray[np.int64]) -> RandomSets:
+    """Return where scores (bridge,) lie among those of random sets, (set, bridge).
+
+    Parameters
+    ----------
+    score, null
+        Bridge scores; NaN where there is none.
+    drawn
+        Random sets that were drawn beside a candidate, (bridge,).
+    """
+    mean, sd, z, share = (np.full_like(score, np.nan) for _ in range(4))
+    known = np.isfinite(null)
+    scored = known.sum(axis=0)
+    for one in np.flatnonzero(np.isfinite(score) & (scored >= LEAST_RESAMPLES)):
+        among = null[known[:, one], one]
+        mean[one], sd[one] = among.mean(), among.std(ddof=1)
+        share[one] = (among >= score[one]).mean()
+        if among.max() > among.min():
+            z[one] = (score[one] - mean[one]) / sd[one]
+    return RandomSets(mean, sd, z, share, drawn, scored)
 
 
 def _free_neurons(inputs: SpectrumInputs) -> NDArray[np.int64]:
@@ -121,12 +154,3 @@ def _layer_scores(
         **inputs.options.kernel,
     ).score
     return scores.reshape(len(drawn), -1)
-
-
-def _compared(score: Scores, null: Scores) -> RandomSets:
-    mean, sd = null.mean(axis=0), null.std(axis=0, ddof=1)
-    share = np.where(np.isfinite(mean), (null >= score).mean(axis=0), np.nan)
-    z = np.divide(
-        score - mean, sd, out=np.full_like(score, np.nan), where=null.max(axis=0) > null.min(axis=0)
-    )
-    return RandomSets(mean, sd, z, share)

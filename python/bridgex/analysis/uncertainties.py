@@ -22,6 +22,7 @@ from bridgex.analysis.spectrum_options import DEFAULT_BANDWIDTH
 from bridgex.analysis.word_draws import (
     LEAST_RESAMPLES,
     Resampling,
+    can_be_permuted,
     check_words,
     word_halves,
     word_numbers,
@@ -35,16 +36,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from bridgex.analysis.arrays import Bandwidth, Estimator, Normalize
+    from bridgex.analysis.arrays import Bandwidth, Estimator, Normalize, Precision
     from bridgex.analysis.resampling import ResampledScores
     from bridgex.analysis.spectra import Spectrum
     from bridgex.analysis.spectrum_inputs import SpectrumInputs
     from bridgex.progress import Reporter
-
-RESAMPLING_TOLERANCE = 0.1
-"""What features may leave out of an entry where they are resampled, on the scale of CKA. The bound
-is far above what they do leave out: scores move by less than 1e-3, alike in every draw, and their
-spread by less than 1 %."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +56,8 @@ class Uncertainty:
     resampling
         What was drawn.
     test
-        Whether a candidate's neurons depend on the pair's at all; None without permutations.
+        Whether a candidate's neurons depend on the pair's at all; None without permutations, or
+        where too few words have as many probes as another to trade places with it.
     stability
         How much the scores and their order depend on the choice of the words; None without
         resamples, or where fewer than 20 of them can be scored.
@@ -91,6 +88,7 @@ def uncertainty(
     normalize: Normalize = "cka",
     bandwidth: Bandwidth = "neuron",
     tol: float = 1e-3,
+    dtype: Precision = "f32",
     threads: int | None = None,
     reporter: Reporter | None = None,
 ) -> Uncertainty:
@@ -98,8 +96,9 @@ def uncertainty(
 
     Parameters
     ----------
-    pair_rows, bridge_rows, members, estimator, normalize, bandwidth, tol, threads
-        See ``spectrum_scores``.
+    pair_rows, bridge_rows, members, estimator, normalize, bandwidth, tol, dtype, threads
+        See ``spectrum_scores``. ``tol`` is that of ``score`` alone: the features that are resampled
+        have that of ``resampling``, 0.1 by default.
     groups
         Label of every sample's word, (sample,): samples with the same label are resampled
         together. By default every sample is a word.
@@ -138,6 +137,7 @@ def uncertainty(
         "estimator": estimator,
         "normalize": normalize,
         "bandwidth": bandwidth,
+        "dtype": dtype,
     }
     scores = spectrum_scores(
         pair_rows, bridge_rows, members, tol=tol, threads=threads, **measure
@@ -223,7 +223,8 @@ def _resampled(
     count = len(np.unique(words))
     if resampling.permutations or resampling.resamples:
         check_words(count)
-    permutations = word_permutations(words, resampling.permutations, seed=resampling.seed)
+    orders = resampling.permutations if can_be_permuted(words) else 0
+    permutations = word_permutations(words, orders, seed=resampling.seed)
     halves = word_halves(words, resampling.resamples, seed=resampling.seed)
     layers = list(zip(*arrays, strict=True)) if len(permutations) + len(halves) else []
     parts = []
@@ -236,7 +237,7 @@ def _resampled(
                     [own],
                     permutations=permutations,
                     subsets=halves,
-                    tol=RESAMPLING_TOLERANCE,
+                    tol=resampling.tol,
                     **measure,
                 )
             )
@@ -253,10 +254,11 @@ def _judged(
     used = np.isfinite(observed)
     score = bridge_scores(observed, used)
     test, stable = None, None
-    if resampling.permutations:
+    if parts and len(parts[0].permuted):
         test = permutation_test(
             np.concatenate([part.observed for part in parts]),
             np.concatenate([part.permuted for part in parts], axis=1),
+            used,
         )
     if resampling.resamples:
         halves = bridge_scores(np.concatenate([part.subset for part in parts], axis=1), used)

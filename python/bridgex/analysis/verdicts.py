@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 LEVEL = 0.05
 """A chance below which something counts as more than chance."""
 
+CANNOT_BE_PERMUTED = (
+    "words cannot be permuted: too few have as many probes as another to trade places with"
+)
+
 
 def verdict(found: Uncertainty, bridges: Sequence[str]) -> tuple[str, ...]:
     """Say what the resamples, the permutations and the random sets allow to be said.
@@ -46,6 +50,8 @@ def verdict(found: Uncertainty, bridges: Sequence[str]) -> tuple[str, ...]:
         sentences.append("too few halves of the words can be scored to say which is best")
     if found.test is not None:
         sentences.append(_of_permutations(found.test, order, names))
+    elif found.resampling.permutations:
+        sentences.append(CANNOT_BE_PERMUTED)
     if found.random_sets is not None:
         sentences.append(_of_random_sets(found.random_sets, order, names))
     return tuple(sentences)
@@ -73,6 +79,8 @@ def _of_halves(found: Stability, order: list[int], names: list[str], words: int)
 
 
 def _of_permutations(found: PermutationTest, order: list[int], names: list[str]) -> str:
+    if not np.isfinite(found.z[order]).any():
+        return "words cannot be permuted to any effect: every order of them gives the same scores"
     chance, known = _split(found.family_p, order, names)
     if not chance:
         return "the neurons of every candidate depend on the pair's, beyond chance"
@@ -84,6 +92,8 @@ def _of_permutations(found: PermutationTest, order: list[int], names: list[str])
 def _of_random_sets(found: RandomSets, order: list[int], names: list[str]) -> str:
     chance, known = _split(found.share, order, names)
     if not known:
+        if found.drawn[order].any():
+            return "no comparison with random sets: too few of them can be scored"
         return "no random sets beside these: there are too few neurons outside the pair's"
     if not chance:
         return "every candidate scores higher than random sets of active neurons do"

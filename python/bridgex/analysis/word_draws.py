@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,9 @@ LEAST_RESAMPLES = 20
 
 LEAST_WORDS = 8
 """A half of fewer has less than the 4 samples that the unbiased estimator needs."""
+
+LEAST_ORDERS = math.factorial(LEAST_WORDS)
+"""With fewer orders of the words, permutations repeat, and often are the identity."""
 
 
 @dataclass(frozen=True)
@@ -33,25 +37,31 @@ class Resampling:
         Random sets of neurons beside every candidate's.
     seed
         All draws are functions of it.
+    tol
+        What features may leave out of an entry where they are resampled, on the scale of CKA: see
+        ``resampled_scores``. It is left out in every draw alike. A smaller one costs time.
 
     Raises
     ------
     InvalidInputError
-        When a number is neither 0, which leaves that part out, nor 20 or more.
+        When a number is neither 0, which leaves that part out, nor 20 or more; when the seed or
+        ``tol`` is negative, or ``tol`` is not finite.
     """
 
     permutations: int = 199
     resamples: int = 400
     random_sets: int = 100
     seed: int = 0
+    tol: float = 0.1
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            spoken = name.replace("_", " ")
-            if name == "seed":
-                if value < 0:
-                    raise InvalidInputError(f"seed must not be negative, got {value}")
-            elif value and value < LEAST_RESAMPLES:
+        if self.seed < 0:
+            raise InvalidInputError(f"seed must not be negative, got {self.seed}")
+        if not 0 <= self.tol < math.inf:
+            raise InvalidInputError(f"tol must be finite and not negative, got {self.tol}")
+        for name in ("permutations", "resamples", "random_sets"):
+            value, spoken = getattr(self, name), name.replace("_", " ")
+            if value and value < LEAST_RESAMPLES:
                 raise InvalidInputError(
                     f"{spoken} must be 0 for none, or {LEAST_RESAMPLES} or more; got {value}",
                     hint="With fewer, a chance of 5 % cannot be seen.",
@@ -81,6 +91,21 @@ def check_words(count: int) -> None:
         raise InvalidInputError(
             f"at least {LEAST_WORDS} words are needed to resample them, and {count} came"
         )
+
+
+def can_be_permuted(words: NDArray[np.int64]) -> bool:
+    """Return whether words have as many orders as 8 that are alike, or more.
+
+    Words trade places with words of as many probes only.
+
+    Parameters
+    ----------
+    words
+        Number of every sample's word, int64 (sample,).
+    """
+    alike = np.bincount(np.bincount(words))
+    orders = sum(math.lgamma(count + 1) for count in alike.tolist())
+    return orders >= math.log(LEAST_ORDERS) - 1e-9
 
 
 def word_permutations(words: NDArray[np.int64], count: int, *, seed: int) -> NDArray[np.int64]:

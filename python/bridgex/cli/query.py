@@ -148,7 +148,7 @@ def spectrum(format_: Format, output: Path | None, **question: Any) -> None:
     from bridgex.cli.views import spectrum_answer
 
     found, trust = _scored(**question)
-    emit(spectrum_answer(found, trust.test), format_=format_, output=output)
+    emit(spectrum_answer(found, trust), format_=format_, output=output)
 
 
 @command.command()

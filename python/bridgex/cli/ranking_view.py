@@ -32,6 +32,7 @@ DRAWN: Mapping[str, tuple[str, str]] = {
     "random_sets_sd": ("random_sets", "sd"),
     "random_sets_z": ("random_sets", "z"),
     "random_sets_share": ("random_sets", "share"),
+    "random_sets_scored": ("random_sets", "scored"),
 }
 """Keys of a row, and where their values are."""
 
@@ -108,7 +109,10 @@ def _legend(rows: Sequence[dict[str, Any]], found: Uncertainty) -> tuple[str, ..
     if not means:
         return ()
     ends = " to ".join(dict.fromkeys(f"{end:.3f}" for end in (min(means), max(means))))
-    sets = f"{found.resampling.random_sets} random sets of active neurons"
+    drawn = found.resampling.random_sets
+    least = min(row["random_sets_scored"] for row in rows if math.isfinite(row["random_sets_mean"]))
+    number = f"{drawn}" if least == drawn else f"the {least} or more that can be scored of {drawn}"
+    sets = f"{number} random sets of active neurons"
     return (f"random as high: of {sets}, as many in every layer, whose mean is {ends}",)
 
 

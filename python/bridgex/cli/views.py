@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridgex.analysis.rules import Selection
 from bridgex.analysis.selection import ALWAYS_ON
+from bridgex.analysis.verdicts import CANNOT_BE_PERMUTED
 from bridgex.cli.output import NOT_ESTIMABLE, Answer, Table
 from bridgex.cli.set_views import rule_of, selection_meta, set_notes
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from bridgex.analysis.inference import PermutationTest
     from bridgex.analysis.spectra import Spectrum
+    from bridgex.analysis.uncertainties import Uncertainty
     from bridgex.schema import NeuronStatistics
 
 
@@ -43,8 +45,10 @@ def statistics_answer(statistics: Mapping[str, NeuronStatistics]) -> Answer:
     return Answer("bridgex.statistics/1", rows, [table])
 
 
-def spectrum_answer(spectrum: Spectrum, test: PermutationTest | None = None) -> Answer:
+def spectrum_answer(spectrum: Spectrum, trust: Uncertainty | None = None) -> Answer:
     """Scores by layer and candidate, with their place among those of permuted words."""
+    test = None if trust is None else trust.test
+    lacking = trust is not None and trust.resampling.permutations and test is None
     rows = [
         {
             "layer": layer,
@@ -68,7 +72,11 @@ def spectrum_answer(spectrum: Spectrum, test: PermutationTest | None = None) -> 
             (str(layer), *map(float, spectrum.score[i]), int(spectrum.pair_counts[i]))
             for i, layer in enumerate(spectrum.layers)
         ],
-        notes=(*probe_notes(spectrum), *missing_notes(spectrum, spectrum.layers)),
+        notes=(
+            *((CANNOT_BE_PERMUTED,) if lacking else ()),
+            *probe_notes(spectrum),
+            *missing_notes(spectrum, spectrum.layers),
+        ),
     )
     tables = [table] if test is None else [table, _z_table(spectrum, test)]
     return Answer("bridgex.spectrum/1", rows, tables, spectrum_meta(spectrum))
