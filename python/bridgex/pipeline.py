@@ -59,6 +59,9 @@ class Request:
         The choices behind the scores.
     resampling
         What is drawn to say how far the ranking can be trusted.
+    threads
+        Worker threads of the analysis; by default ``BRIDGEX_NUM_THREADS``, or all cores. The model
+        has its own.
     """
 
     lexicon: Lexicon
@@ -69,6 +72,7 @@ class Request:
     words: int | None = None
     options: SpectrumOptions = field(default_factory=SpectrumOptions)
     resampling: Resampling = field(default_factory=Resampling)
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         needed = dict.fromkeys((*self.lexicon.pair, *self.bridges))
@@ -174,7 +178,7 @@ def _ingest_probes(
 def _shared(snapshot: Snapshot, request: Request) -> SharedNeurons:
     everything, _ = language_neurons(snapshot, request.options.selection)
     neurons = everything.only(tuple(request.texts))
-    return SharedNeurons(neurons, overlap(neurons))
+    return SharedNeurons(neurons, overlap(neurons, threads=request.threads))
 
 
 def _rank(snapshot: Snapshot, request: Request, gold: GoldFilter, reporter: Reporter) -> Ranked:
@@ -185,13 +189,14 @@ def _rank(snapshot: Snapshot, request: Request, gold: GoldFilter, reporter: Repo
         gold=gold,
         options=request.options,
     )
-    found = spectrum_of(inputs)
+    found = spectrum_of(inputs, threads=request.threads)
     ranking = rank_bridges(found)
     trust = spectrum_uncertainty(
         inputs,
         found,
         layers=ranking.layers,
         resampling=request.resampling,
+        threads=request.threads,
         reporter=reporter,
     )
     return Ranked(ranking, trust, found)

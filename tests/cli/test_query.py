@@ -14,8 +14,9 @@ import polars as pl
 import pytest
 from tests.plain_spectrum import plain_spectrum
 
-from bridgex.analysis import select_neurons
+from bridgex.analysis import overlap, select_neurons
 from bridgex.analysis.rules import layer_slice
+from bridgex.errors import InvalidInputError
 from bridgex.schema import Pair
 from bridgex.store import Store
 
@@ -41,6 +42,17 @@ def test_overlap_counts_every_pair_of_languages(bridgex: Callable[..., Any], sto
         both = neurons.mask(row["first"]) & neurons.mask(row["second"])
         span = slice(None) if row["layer"] is None else layer_slice(offsets, row["layer"])
         assert row["shared"] == both[span].sum()
+
+
+def test_threads_are_those_of_the_count(bridgex: Callable[..., Any], store: Path) -> None:
+    every, one = (bridgex("query", "overlap", store, *more) for more in ((), ("--threads", "1")))
+    assert one.code == 0
+    assert one.out == every.out
+    snapshot = Store.open(store).snapshot()
+    statistics = {code: snapshot.statistics(code) for code in snapshot.languages}
+    neurons = select_neurons(statistics, snapshot.provenance.layer_offsets)
+    with pytest.raises(InvalidInputError, match="threads must be a whole number from 1 to 1024"):
+        overlap(neurons, threads=0)
 
 
 def test_overlap_as_a_table_goes_to_stdout_alone(bridgex: Callable[..., Any], store: Path) -> None:
@@ -235,6 +247,7 @@ def test_store_info_says_what_is_there(bridgex: Callable[..., Any], store: Path)
         (("spectrum", "STORE", *PAIR, "--gold", "keep"), 1, "gold filter keep"),
         (("spectrum", "STORE", *PAIR, "--threads", "0"), 2, "1<=x<=1024"),
         (("bridges", "STORE", *PAIR, "--threads", "1025"), 2, "1<=x<=1024"),
+        (("overlap", "STORE", "--threads", "0"), 2, "1<=x<=1024"),
         (("bridges", "STORE", "--source", "en", "--target", "es"), 1, "probes of en-es"),
     ],
 )

@@ -63,7 +63,7 @@ def test_run_shows_every_stage_and_leaves_a_store(
     bridgex: Bridgex, model: Path, files: Path, tmp_path: Path
 ) -> None:
     arguments = [*run_arguments(model, files, tmp_path / "store"), "--gold", "off"]
-    done = bridgex(*arguments)
+    done = bridgex(*arguments, "--threads", "1")
     assert done.code == 0, done.err
     for heading in (
         "Statistics by language",
@@ -89,6 +89,7 @@ def test_run_shows_every_stage_and_leaves_a_store(
         "resamples": 20,
         "random_sets": 100,
         "seed": 3,
+        "tol": 0.1,
     }
     assert document["evaluation"]["examples"] == 40
     assert {row["strategy"] for row in document["evaluation"]["rows"]} == {
@@ -270,6 +271,7 @@ def test_a_bad_lexicon_is_refused_and_nothing_is_written(
         (("--output", "missing/x.json"), 2, "no directory missing"),
         (("--text", "id=README.md"), 1, "more than one file for id"),
         (("--top-percent", "0.1"), 1, "is no neuron"),
+        (("--threads", "0"), 2, "1<=x<=1024"),
     ],
 )
 def test_bad_input_to_run_is_refused_before_anything_is_written(

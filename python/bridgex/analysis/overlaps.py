@@ -116,13 +116,15 @@ def containment(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     return _ratio(counts, _sizes(counts)[0])
 
 
-def overlap(neurons: LanguageNeurons) -> Overlap:
+def overlap(neurons: LanguageNeurons, *, threads: int | None = None) -> Overlap:
     """Count the neurons that every two languages share, overall and by layer.
 
     Parameters
     ----------
     neurons
         The languages' neurons.
+    threads
+        As in ``overlap_counts``.
 
     Notes
     -----
@@ -133,7 +135,8 @@ def overlap(neurons: LanguageNeurons) -> Overlap:
     ----------
     Xu et al., "BridgeX-ICL", EMNLP 2025, arXiv 2508.17078.
     """
-    layer_counts = overlap_counts(neurons.bitsets, neurons.layer_offsets).astype(np.int64)
+    found = overlap_counts(neurons.bitsets, neurons.layer_offsets, threads=threads)
+    layer_counts = found.astype(np.int64)
     return Overlap(
         languages=neurons.languages,
         counts=layer_counts.sum(axis=0),

@@ -151,6 +151,13 @@ gold_option = click.option(
 )
 
 
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(1, 1024),
+    help="Worker threads of the analysis.  [default: all cores]",
+)
+
+
 def combined(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     """Return one decorator that applies several, the first outermost."""
 

@@ -14,6 +14,7 @@ from bridgex.cli.options import (
     combined,
     output_options,
     pair_options,
+    threads_option,
 )
 from bridgex.cli.output import emit
 from bridgex.cli.spectrum_options import DRAWS, selection_options, spectrum_options
@@ -53,8 +54,16 @@ def command() -> None:
     help="What the table shows; the other formats hold all of them.",
 )
 @selection_options
+@threads_option
 @output_options
-def overlap(*, measure: Measure, format_: Format, output: Path | None, **question: Any) -> None:
+def overlap(
+    *,
+    measure: Measure,
+    threads: int | None,
+    format_: Format,
+    output: Path | None,
+    **question: Any,
+) -> None:
     """How many neurons every two languages share.
 
     counts: those in both sets. jaccard: over those in either. coefficient: over the smaller set.
@@ -64,7 +73,8 @@ def overlap(*, measure: Measure, format_: Format, output: Path | None, **questio
     from bridgex.cli.set_views import overlap_answer
 
     neurons, _ = _language_neurons(**question)
-    answer = overlap_answer(count(neurons), neurons, layers=question["layers"], measure=measure)
+    found = count(neurons, threads=threads)
+    answer = overlap_answer(found, neurons, layers=question["layers"], measure=measure)
     emit(answer, format_=format_, output=output)
 
 
@@ -135,7 +145,7 @@ def _pair_query(**drawn: int) -> Callable[[Callable[..., Any]], Callable[..., An
             "--gold", type=click.Choice(GOLD), help="Which probes, where the store has both kinds."
         ),
         spectrum_options(**drawn),
-        click.option("--threads", type=click.IntRange(1, 1024), help="Worker threads."),
+        threads_option,
         output_options,
     )
 

@@ -15,6 +15,7 @@ from bridgex.cli.options import (
     model_options,
     pair_options,
     run_output_options,
+    threads_option,
 )
 from bridgex.cli.spectrum_options import DRAWS, spectrum_options
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 @gold_option
 @click.option("--words", type=click.IntRange(min=1), help="Words to evaluate.  [default: all]")
 @spectrum_options(**DRAWS)
+@threads_option
 @model_options
 @run_output_options
 def command(
@@ -59,6 +61,7 @@ def command(
     words: int | None,
     options: SpectrumOptions,
     resampling: Resampling,
+    threads: int | None,
     model_choices: dict[str, Any],
     format_: Format,
     output: Path | None,
@@ -90,6 +93,7 @@ def command(
         words=words,
         options=options,
         resampling=resampling,
+        threads=threads,
     )
     check_texts(path for _, path in texts)
     listener = reporter()
