@@ -69,7 +69,11 @@ def test_the_environment_gives_the_number_of_threads(monkeypatch: pytest.MonkeyP
     assert _native.build_info()["threads"] == 3
     expected = dependence(ROWS, ROWS, threads=1).layer_score
     assert dependence(ROWS, ROWS).layer_score == expected
-    for bad in ("0", "many", "-1", "", "2.5", "1e3", "99999999999999999999"):
+    monkeypatch.setenv("BRIDGEX_NUM_THREADS", "")
+    unset = _native.build_info()["threads"]
+    monkeypatch.delenv("BRIDGEX_NUM_THREADS")
+    assert _native.build_info()["threads"] == unset
+    for bad in ("0", "many", "-1", " ", "2.5", "1e3", "99999999999999999999"):
         monkeypatch.setenv("BRIDGEX_NUM_THREADS", bad)
         with pytest.raises(InvalidInputError, match="BRIDGEX_NUM_THREADS must be a whole number"):
             dependence(ROWS, ROWS)
