@@ -149,3 +149,13 @@ def test_the_examples_in_the_documentation_run() -> None:
     outcome = doctest.testmod(arrays)
     assert outcome.failed == 0
     assert outcome.attempted >= 8
+
+
+def test_a_row_whose_squares_lose_their_digits_is_left_out() -> None:
+    x = np.array([[-0.22, -2.56, 1.72], [0.0, 0.0, 4.05e-87]])
+    for tol in (0.0, 1e-3):
+        found = dependence(
+            x, [[1.0, -1.0, -1.0]], estimator="reference", bandwidth="reference", tol=tol
+        )
+        assert found.left_out == 1
+        assert np.isnan(found.row_max[1])

@@ -173,7 +173,8 @@ impl Request<'_> {
             let piece = Piece::new(x, y, scores, &candidates, self.matrix);
             matches.lock().unwrap_or_else(PoisonError::into_inner).merge(&piece);
         };
-        let (first, second) = (FeatureTile::cut(x, samples), FeatureTile::cut(y, samples));
+        let first = FeatureTile::cut(x, samples, self.stop)?;
+        let second = FeatureTile::cut(y, samples, self.stop)?;
         for_all(&first, &second, |one, other| {
             check(self.stop)?;
             merge(&one.members, &other.members, one.scores(other, samples, formula));

@@ -55,6 +55,9 @@ const SINGLE_LIMIT: f64 = 1e-4;
 /// Where there are no kernels to fall back on, no more than this is asked of features.
 const LEAST_LIMIT: f64 = 1e-12;
 
+/// The square of a smaller norm has lost digits.
+const LEAST_NORM: f64 = 1e-146;
+
 /// The largest distances from the mean, in kernel widths, at which single precision suffices: of
 /// smaller ones it does not hold the squares, and between larger ones not the differences.
 const SINGLE_RANGE: Range<f64> = 1e-9..256.0;
@@ -163,7 +166,7 @@ impl KernelForm {
         let total = sum(&vector);
         let own = formula.own(1.0, dot(&vector, &vector), total);
         let estimable =
-            norm.is_normal() && (formula.normalize == Normalize::None || own > POSITIVE);
+            has_digits(norm) && (formula.normalize == Normalize::None || own > POSITIVE);
         Ok(estimable.then(|| Self {
             scale: formula.scale(own, norm),
             u,
@@ -274,7 +277,7 @@ impl<T: Real> Neuron<T> {
     /// Nothing where the neuron cannot be estimated.
     fn from_factor(factor: &Factor<T>, spectrum: &Eigen, rank: usize, plan: &Plan) -> Option<Self> {
         let norm = dot(&spectrum.values, &spectrum.values).sqrt();
-        if !norm.is_normal() {
+        if !has_digits(norm) {
             return None;
         }
         let residual = factor.residual / norm;
@@ -371,6 +374,11 @@ fn max_rank(samples: usize, kernels: bool) -> usize {
     if kernels { worthwhile } else { worthwhile.max(FEW_SAMPLES.min(samples)) }
 }
 
+/// Whether a norm can be divided by.
+fn has_digits(norm: f64) -> bool {
+    norm.is_finite() && norm > LEAST_NORM
+}
+
 fn largest(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()))
 }
@@ -385,7 +393,7 @@ pub(super) fn scaled(row: &[f64], width: f64) -> Option<Vec<f64>> {
 /// The smallest rank at which what is cut off is at most `limit` of the whole.
 fn truncation(spectrum: &Eigen, residual: f64, limit: f64) -> Option<usize> {
     let norm = dot(&spectrum.values, &spectrum.values).sqrt();
-    if !norm.is_normal() || residual > limit * norm {
+    if !has_digits(norm) || residual > limit * norm {
         return None;
     }
     let mut rank = spectrum.values.len();

@@ -167,7 +167,8 @@ impl Request<'_> {
             return self.views::<f64>(views);
         }
         let rank = x.iter().chain(&y).map(|neuron| neuron.rank).max().unwrap_or(0);
-        let sides = [Side::new(&mut x, samples), Side::new(&mut y, samples)];
+        let sides =
+            [Side::new(&mut x, samples, self.stop)?, Side::new(&mut y, samples, self.stop)?];
         let candidates = Candidates::new(self.members, y.len());
         let scores = views.par_iter().map(|view| self.view(view, &sides, &candidates, samples));
         Ok((scores.collect::<Result<_>>()?, rank))
@@ -226,9 +227,9 @@ struct Side<T> {
 }
 
 impl<T: Real> Side<T> {
-    fn new(neurons: &mut [Neuron<T>], samples: usize) -> Self {
+    fn new(neurons: &mut [Neuron<T>], samples: usize, stop: &AtomicBool) -> Result<Self> {
         let parts = neurons.iter().map(|neuron| neuron.part).collect();
-        Self { tiles: FeatureTile::cut(neurons, samples), parts }
+        Ok(Self { tiles: FeatureTile::cut(neurons, samples, stop)?, parts })
     }
 
     fn reordered(&self, order: &[usize]) -> Self {

@@ -49,7 +49,7 @@ pub(super) struct Origin {
 
 impl<T: Real> FeatureTile<T> {
     /// Take the features of a set out of its neurons, those of about the same rank together.
-    pub fn cut(neurons: &mut [Neuron<T>], samples: usize) -> Vec<Self> {
+    pub fn cut(neurons: &mut [Neuron<T>], samples: usize, stop: &AtomicBool) -> Result<Vec<Self>> {
         let mut order: Vec<usize> =
             (0..neurons.len()).filter(|&index| neurons[index].part == Part::Features).collect();
         order.sort_by_key(|&index| neurons[index].rank);
@@ -58,10 +58,11 @@ impl<T: Real> FeatureTile<T> {
         while let Some(&first) = rest.first() {
             let width = (PRODUCT_ROWS / neurons[first].rank).clamp(4, rest.len().max(4));
             let (members, later) = rest.split_at(width.min(rest.len()));
+            check(stop)?;
             tiles.push(Self::pack(neurons, members, samples));
             rest = later;
         }
-        tiles
+        Ok(tiles)
     }
 
     fn pack(neurons: &mut [Neuron<T>], members: &[usize], samples: usize) -> Self {

@@ -12,6 +12,9 @@ pub(crate) struct Eigen {
     pub vectors: Vec<f64>,
 }
 
+/// Two or three sweeps find an eigenvalue; so many, and what is left is not a number.
+const SWEEPS: usize = 100;
+
 /// Couplings up to this are none, beside a largest entry of about 1: their squares lose digits.
 const VANISHING: f64 = 1e-150;
 
@@ -78,7 +81,7 @@ impl Diagonals {
     #[inline(always)]
     fn iterate(&mut self) {
         for first in 0..self.main.len() {
-            loop {
+            for _ in 0..SWEEPS {
                 let end = self.block_end(first);
                 if end == first {
                     break;
