@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 GROWTH = ("samples", "pairs of neurons")
 HALF_DECADES = 2
 # From here on something else than this bench kept a core busy.
-BUSY = 0.5
+BUSY = 1.0
 
 INTRODUCTION = """\
 # Speed
