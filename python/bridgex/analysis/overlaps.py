@@ -128,8 +128,8 @@ def overlap(neurons: LanguageNeurons, *, threads: int | None = None) -> Overlap:
 
     Notes
     -----
-    Cost is languages squared times neurons / 64 words, in Rust; memory for a million neurons and
-    a hundred languages is 13 MB of bits.
+    See ``overlap_counts`` for the cost; memory for a million neurons and a hundred languages is
+    13 MB of bits.
 
     References
     ----------

@@ -5,10 +5,10 @@ use std::sync::{Mutex, PoisonError, atomic::AtomicBool};
 use rayon::prelude::*;
 
 use super::{
-    bound::{amplification, error_bound},
+    bound::{amplification, error_bound, wants_double},
     estimate::Formula,
     matches::{Candidates, Matches, Piece},
-    neuron::{Neuron, Part, Plan, SINGLE_PRODUCTS},
+    neuron::{Neuron, Part, Plan},
     options::{Bandwidth, Normalize, Options, Precision},
     tile::{FeatureTile, KernelTile},
 };
@@ -89,7 +89,7 @@ impl Request<'_> {
         let samples = self.samples();
         let formula = Formula::new(self.options, samples);
         let [mut x, mut y] = self.prepare::<T>(&x_widths, &y_widths, formula)?;
-        if T::EPSILON > f64::EPSILON && amplification(&x).max(amplification(&y)) > SINGLE_PRODUCTS {
+        if wants_double(&x, &y) {
             return self.compute::<f64>([x_widths, y_widths]);
         }
         let bound = error_bound(&x, &y);

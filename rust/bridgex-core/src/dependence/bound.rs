@@ -8,6 +8,10 @@
 //! takes part through its kernel have no such error.
 
 use super::neuron::{Accuracy, Neuron, Part};
+use crate::real::Real;
+
+/// Products are in double precision where any neuron's amplification is larger.
+const SINGLE_PRODUCTS: f64 = 4.0;
 
 /// An upper bound of the error of every score between two sets.
 pub(super) fn error_bound<T>(x: &[Neuron<T>], y: &[Neuron<T>]) -> f64 {
@@ -18,6 +22,11 @@ pub(super) fn error_bound<T>(x: &[Neuron<T>], y: &[Neuron<T>]) -> f64 {
 /// The largest factor by which normalising a neuron of the set makes an error grow.
 pub(super) fn amplification<T>(neurons: &[Neuron<T>]) -> f64 {
     by_features(neurons).fold(1.0, |most, one| most.max(one.amplification))
+}
+
+/// Whether products in single precision would lose too much to the normalising factors.
+pub(super) fn wants_double<T: Real>(x: &[Neuron<T>], y: &[Neuron<T>]) -> bool {
+    T::EPSILON > f64::EPSILON && amplification(x).max(amplification(y)) > SINGLE_PRODUCTS
 }
 
 /// The error that truncating `x` makes.

@@ -14,6 +14,7 @@
 mod block;
 mod bound;
 mod estimate;
+mod kernel_form;
 mod matches;
 mod neuron;
 mod options;

@@ -4,6 +4,7 @@ use std::{ops::Range, sync::atomic::AtomicBool};
 
 use super::{
     estimate::Formula,
+    kernel_form::{KernelForm, POSITIVE, has_digits, scaled},
     options::{Estimator, Normalize},
 };
 use crate::{
@@ -11,7 +12,6 @@ use crate::{
     kernel::{
         columns::{diagonal, square_sum, sum_of},
         eigen::Eigen,
-        exact::Centring,
         features::Factor,
         standardise::Standardised,
     },
@@ -19,11 +19,8 @@ use crate::{
     simd::{dot, sum},
 };
 
-/// An own term of the estimator counts as positive from this share of the biased one: below it
-/// there is only rounding.
-const POSITIVE: f64 = 1e-9;
-
-/// The same where the term was computed from features of that precision.
+/// An own term of the estimator counts as positive from this share of the biased one, where it was
+/// computed from features of that precision.
 pub(super) fn positive<T: Real>() -> f64 {
     POSITIVE.max(32.0 * T::EPSILON)
 }
@@ -34,9 +31,6 @@ const SMALL_OWN: f64 = 1e-4;
 
 /// Amplification that the shares of the tolerance leave room for.
 const HARMLESS: f64 = 1.05;
-
-/// Products are in double precision where any neuron's amplification is larger.
-pub(super) const SINGLE_PRODUCTS: f64 = 4.0;
 
 /// So many features are affordable whatever the number of samples.
 const FEW_SAMPLES: usize = 32;
@@ -54,9 +48,6 @@ const SINGLE_LIMIT: f64 = 1e-4;
 
 /// Where there are no kernels to fall back on, no more than this is asked of features.
 const LEAST_LIMIT: f64 = 1e-12;
-
-/// The square of a smaller norm has lost digits.
-const LEAST_NORM: f64 = 1e-146;
 
 /// The largest distances from the mean, in kernel widths, at which single precision suffices: of
 /// smaller ones it does not hold the squares, and between larger ones not the differences.
@@ -134,48 +125,6 @@ pub(super) struct Neuron<T> {
     pub total: f64,
     /// Its kernel, where that is used for some pair.
     pub kernel: Option<KernelForm>,
-}
-
-/// A neuron through its kernel, in double precision throughout.
-#[derive(Debug)]
-pub(super) struct KernelForm {
-    /// The row over the kernel's width.
-    pub u: Vec<f64>,
-    pub centring: Centring,
-    /// ‖HKH‖.
-    pub norm: f64,
-    /// Factor of its scores.
-    pub scale: f64,
-    /// The estimator's vector over the samples, over ‖HKH‖.
-    pub vector: Vec<f64>,
-    /// Sum of the vector.
-    pub total: f64,
-}
-
-impl KernelForm {
-    /// Nothing where the neuron cannot be estimated.
-    pub fn new(u: Vec<f64>, formula: &Formula, stop: &AtomicBool) -> Result<Option<Self>> {
-        let centring = Centring::new(&u, stop)?;
-        let norm = centring.squared_norm(&u, stop)?.sqrt();
-        let mut vector = match formula.estimator {
-            Estimator::Unbiased => centring.diagonal(),
-            Estimator::Reference => centring.row_sums(),
-            Estimator::Biased | Estimator::Linear => Vec::new(),
-        };
-        vector.iter_mut().for_each(|value| *value /= norm);
-        let total = sum(&vector);
-        let own = formula.own(1.0, dot(&vector, &vector), total);
-        let estimable =
-            has_digits(norm) && (formula.normalize == Normalize::None || own > POSITIVE);
-        Ok(estimable.then(|| Self {
-            scale: formula.scale(own, norm),
-            u,
-            centring,
-            norm,
-            vector,
-            total,
-        }))
-    }
 }
 
 impl<T: Real> Neuron<T> {
@@ -374,20 +323,8 @@ fn max_rank(samples: usize, kernels: bool) -> usize {
     if kernels { worthwhile } else { worthwhile.max(FEW_SAMPLES.min(samples)) }
 }
 
-/// Whether a norm can be divided by.
-fn has_digits(norm: f64) -> bool {
-    norm.is_finite() && norm > LEAST_NORM
-}
-
 fn largest(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()))
-}
-
-/// `x / σ`, or nothing where it cannot be represented.
-pub(super) fn scaled(row: &[f64], width: f64) -> Option<Vec<f64>> {
-    let inverse = 1.0 / width;
-    let u: Vec<f64> = row.iter().map(|&value| value * inverse).collect();
-    u.iter().all(|value| value.is_finite()).then_some(u)
 }
 
 /// The smallest rank at which what is cut off is at most `limit` of the whole.

@@ -13,10 +13,10 @@ use rayon::prelude::*;
 use super::{
     Layer,
     block::Request,
-    bound::amplification,
+    bound::wants_double,
     estimate::Formula,
     matches::{Candidates, Matches, Piece},
-    neuron::{Neuron, Part, Plan, SINGLE_PRODUCTS},
+    neuron::{Neuron, Part, Plan},
     options::{Bandwidth, Options, Precision},
     subset::Subset,
     tile::FeatureTile,
@@ -61,9 +61,10 @@ enum View {
 
 /// Score every candidate in a layer under every draw.
 ///
-/// `position` is what errors call the layer. Scores are NaN where a set is empty or has no row that can be estimated. Features are computed
-/// to `options.tolerance`, but with at most 32 of them, or S/16, or √(S/2), whichever is most. The
-/// features of the layer and, for every thread, a copy of one set's are in memory.
+/// `position` is what errors call the layer. Scores are NaN where a set is empty or has no row that
+/// can be estimated. Features are computed to `options.tolerance`, but with at most 32 of them, or
+/// S/16, or √(S/2), whichever is most. The features of the layer and, for every thread, a copy of
+/// one set's (of both sets', for subsets) are in memory.
 ///
 /// # Errors
 /// As [`super::spectrum`], and [`Error::Draw`] when a draw is not a permutation, or keeps too few
@@ -163,7 +164,7 @@ impl Request<'_> {
         let tolerance = self.options.tolerance;
         let plan = Plan { formula, tolerance, amplification: 1.0, kernels: false };
         let [mut x, mut y] = self.neurons::<T>([&x_widths, &y_widths], &[plan; 2])?;
-        if T::EPSILON > f64::EPSILON && amplification(&x).max(amplification(&y)) > SINGLE_PRODUCTS {
+        if wants_double(&x, &y) {
             return self.views::<f64>(views);
         }
         let rank = x.iter().chain(&y).map(|neuron| neuron.rank).max().unwrap_or(0);

@@ -12,7 +12,7 @@ use statrs::function::gamma::checked_gamma_ur;
 
 use super::{
     dependence,
-    neuron::scaled,
+    kernel_form::scaled,
     options::{Estimator, Normalize, Options},
 };
 use crate::{

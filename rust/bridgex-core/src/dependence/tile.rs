@@ -4,7 +4,8 @@ use std::sync::atomic::AtomicBool;
 
 use super::{
     estimate::Formula,
-    neuron::{KernelForm, Neuron, Part},
+    kernel_form::KernelForm,
+    neuron::{Neuron, Part},
 };
 use crate::{
     Result,
