@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,16 +73,26 @@ def test_statistics_of_parts_and_corpora_add_up(store: Store) -> None:
     assert snapshot.statistics("sw", "default").record_count == 8
 
 
-def test_parts_are_added_up_in_the_order_of_their_ids(store: Store) -> None:
-    ingest(store, parts_of(TEXT))
-    total = NeuronStatistics.zeros(12)
-    in_order = sorted((store.path / "commits/statistics/sw").iterdir())
-    for marker in in_order:
-        start = json.loads(marker.read_text())["place"]["records_before"]
-        total = total.merge(synthetic.statistics(TEXT[start : start + 2]))
-    assert_equal(store.snapshot().statistics("sw"), total)
-    by_place = [json.loads(marker.read_text())["place"]["records_before"] for marker in in_order]
-    assert by_place != sorted(by_place), "choose a text whose ids are in another order"
+def test_parts_are_added_in_the_order_of_their_places_and_corpora_by_name(store: Store) -> None:
+    news = [f"habari {number}" for number in range(5)]
+    for part in reversed([*parts_of(TEXT), *parts_of(news, corpus="a")]):
+        ingest(store, [part])
+    sums = []
+    for parts in (parts_of(news, corpus="a"), parts_of(TEXT)):
+        total = NeuronStatistics.zeros(12)
+        for part in parts:
+            total = total.merge(synthetic.statistics(part.records))
+        sums.append(total)
+    whole = sums[0].merge(sums[1])
+    assert_equal(store.snapshot().statistics("sw"), whole)
+    one_after_the_other = reduce(
+        NeuronStatistics.merge,
+        (synthetic.statistics(part.records) for part in parts_of(TEXT)),
+        sums[0],
+    )
+    assert one_after_the_other.sum_squares.tobytes() != whole.sum_squares.tobytes(), (
+        "choose another text"
+    )
 
 
 def test_the_same_text_again_changes_nothing(store: Store) -> None:

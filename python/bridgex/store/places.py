@@ -41,7 +41,7 @@ class Span(NamedTuple):
 
 
 def effective(markers: Iterable[Marker], read_digests: ReadDigests) -> list[Marker]:
-    """Return the parts that count, in part-id order.
+    """Return the parts that count, series by series (sorted) in the order of their places.
 
     Raises
     ------
@@ -51,8 +51,11 @@ def effective(markers: Iterable[Marker], read_digests: ReadDigests) -> list[Mark
     by_series = defaultdict(list)
     for marker in markers:
         by_series[marker.series].append(marker)
-    chosen = [marker for series in by_series.values() for marker in _longest(series, read_digests)]
-    return sorted(chosen, key=lambda marker: marker.part)
+    return [
+        marker
+        for series in sorted(by_series)
+        for marker in _longest(by_series[series], read_digests)
+    ]
 
 
 def _longest(series: list[Marker], read_digests: ReadDigests) -> list[Marker]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import partial, reduce
+from itertools import groupby
 from typing import TYPE_CHECKING, get_args
 
 from bridgex.errors import NotFoundError
@@ -16,7 +17,7 @@ from bridgex.store.places import effective
 from bridgex.store.probes import Block, Probes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from bridgex.schema import Provenance
@@ -66,7 +67,7 @@ class Snapshot:
         )
 
     def markers(self, commits: str) -> list[Marker]:
-        """Return the parts that count, of those committed in a directory, in part-id order."""
+        """Return the parts that count, of those committed in a directory, by series and place."""
         if commits not in self._markers:
             read = [
                 Marker.read(self._root / commits / name) for name in self._names.get(commits, [])
@@ -87,8 +88,9 @@ class Snapshot:
         Returns
         -------
         NeuronStatistics
-            The sum over the parts in part-id order: the same bits, whatever the order in which
-            the parts were committed.
+            Within each corpus the parts are added in the order of their places, from zeros; then
+            the corpora in the order of their names. The same bits, whatever was committed when,
+            by how many workers, and compacted since.
 
         Raises
         ------
@@ -104,10 +106,13 @@ class Snapshot:
         if not chosen:
             names = sorted({marker.series[1] for marker in markers})
             raise _absent(f"corpus {corpus!r} of {language}", "corpora", names)
-        total = NeuronStatistics.zeros(self._provenance.neuron_count)
-        for marker in chosen:
-            total = total.merge(self._part_statistics(marker))
-        return total
+        corpora = groupby(chosen, key=lambda marker: marker.series)
+        return self._sum(self._sum(map(self._part_statistics, parts)) for _, parts in corpora)
+
+    def _sum(self, terms: Iterable[NeuronStatistics]) -> NeuronStatistics:
+        return reduce(
+            NeuronStatistics.merge, terms, NeuronStatistics.zeros(self._provenance.neuron_count)
+        )
 
     def _part_statistics(self, marker: Marker) -> NeuronStatistics:
         directory = self._root / marker.directory
