@@ -17,6 +17,7 @@ from zarr.codecs import BytesCodec
 from bridgex.errors import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -34,7 +35,7 @@ _PLAIN_CODECS = [{"name": "bytes", "configuration": {"endian": "little"}}]
 
 
 def write_group(
-    directory: Path, arrays: dict[str, NDArray[Any]], attributes: dict[str, Any]
+    directory: Path, arrays: Mapping[str, NDArray[Any]], attributes: dict[str, Any]
 ) -> None:
     """Write a Zarr group whose arrays have one uncompressed chunk each.
 
@@ -168,7 +169,7 @@ def _read_metadata(directory: Path) -> dict[str, Any]:
     return metadata
 
 
-def damaged(path: Path, what: str) -> StoreError:
+def damaged(path: Path | str, what: str) -> StoreError:
     """Return the error that says that a file of a part is not as it was committed."""
     return StoreError(
         f"the store is damaged at {path}: {what}",

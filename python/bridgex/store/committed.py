@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from bridgex.store.arrays import read_array
 from bridgex.store.layout import DIGESTS_ARRAY
 from bridgex.store.markers import Marker, marker_names
 from bridgex.store.places import covered, effective
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from bridgex.store.candidate import Candidate
+    from bridgex.store.folder import Folder
 
 
 Part = TypeVar("Part")
@@ -43,29 +42,29 @@ class Coverage:
     missing_records: int
 
 
-def read_digests(root: Path, marker: Marker) -> NDArray[np.uint64]:
+def read_digests(folder: Folder, marker: Marker) -> NDArray[np.uint64]:
     """Read the record digests of a part, uint64 (record,)."""
-    return read_array(root / marker.directory / DIGESTS_ARRAY, (marker.records,))
+    return folder.array(f"{marker.directory}/{DIGESTS_ARRAY}", (marker.records,))
 
 
 class Committed:
     """The parts that count, by series. Every marker is read once: it never changes."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._read_digests = partial(read_digests, root)
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._read_digests = partial(read_digests, folder)
         self._markers: dict[str, dict[str, Marker]] = {}
         self._series: dict[tuple[str, ...], list[Marker]] = {}
 
     def refresh(self, commits: str) -> None:
         """Take notice of what was committed in a directory since the last call."""
-        directory = self._root / commits
         known = self._markers.get(commits, {})
-        names = marker_names(directory)
+        names = marker_names(self._folder, commits)
         if names == list(known):
             return
         self._markers[commits] = {
-            name: known.get(name) or Marker.read(directory / name) for name in names
+            name: known.get(name) or Marker.read(self._folder, f"{commits}/{name}")
+            for name in names
         }
         series = defaultdict(list)
         for marker in effective(self._markers[commits].values(), self._read_digests):
@@ -83,7 +82,7 @@ class Committed:
         InvalidInputError
             If a record differs from the stored one at its position.
         """
-        if (self._root / candidate.marker_path).exists():
+        if self._folder.exists(candidate.marker_path):
             return True
         markers = self._series.get(candidate.span.series, [])
         return covered(candidate.span, markers, self._read_digests)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from bridgex.store.layout import language_commits, pair_commits
@@ -136,15 +134,3 @@ def _missing(markers: Iterable[Marker]) -> int:
     """Count the records that lie before the last stored one and in no part of one series."""
     markers = list(markers)
     return max(marker.records_end for marker in markers) - sum(marker.records for marker in markers)
-
-
-def bytes_below(root: Path) -> int:
-    """Return the size of all files below a directory; files that vanish meanwhile count nothing."""
-    total = 0
-    for directory, _, names in os.walk(root):
-        for name in names:
-            try:
-                total += Path(directory, name).stat().st_size
-            except FileNotFoundError:
-                continue
-    return total

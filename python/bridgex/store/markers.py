@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from bridgex.errors import StoreError
@@ -11,8 +12,7 @@ from bridgex.store.files import StoredFile
 from bridgex.store.layout import FORMAT_VERSION, MARKER_SUFFIX, TEMPORARY_PREFIX, part_directory
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from bridgex.store.folder import Folder
     from bridgex.store.layout import Kind
 
 _SERIES = {
@@ -96,7 +96,7 @@ class Marker:
         return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()
 
     @classmethod
-    def read(cls, path: Path) -> Marker:
+    def read(cls, folder: Folder, path: str) -> Marker:
         """Read a marker.
 
         Raises
@@ -105,22 +105,22 @@ class Marker:
             If it is not what ``to_bytes`` wrote, or of a newer format.
         """
         try:
-            return cls._from_json(json.loads(path.read_bytes()), path)
+            return cls._from_json(json.loads(folder.read(path)), folder.display(path))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(
-                f"the marker {path} is damaged: {error!r}",
+                f"the marker {folder.display(path)} is damaged: {error!r}",
                 hint="Delete it and ingest the same text again: the part is then made anew.",
             ) from error
 
     @classmethod
-    def _from_json(cls, value: dict[str, Any], path: Path) -> Marker:
+    def _from_json(cls, value: dict[str, Any], shown: str) -> Marker:
         if value["format"] > FORMAT_VERSION:
             raise StoreError(
-                f"{path} has format version {value['format']}; this bridgex reads versions up to "
+                f"{shown} has format version {value['format']}; this bridgex reads versions up to "
                 f"{FORMAT_VERSION}",
                 hint="Install a newer bridgex.",
             )
-        if value["part"] != path.stem:
+        if value["part"] != PurePosixPath(shown).stem:
             raise ValueError(f"it is the marker of part {value['part']}")
         kind, place = value["kind"], value["place"]
         return cls(
@@ -141,12 +141,10 @@ class Marker:
         )
 
 
-def marker_names(directory: Path) -> list[str]:
+def marker_names(folder: Folder, commits: str) -> list[str]:
     """List the markers in a directory, sorted; none if there is no such directory."""
-    if not directory.is_dir():
-        return []
-    return sorted(
-        path.name
-        for path in directory.iterdir()
-        if path.name.endswith(MARKER_SUFFIX) and not path.name.startswith(TEMPORARY_PREFIX)
-    )
+    return [
+        name
+        for name in folder.names(commits)
+        if name.endswith(MARKER_SUFFIX) and not name.startswith(TEMPORARY_PREFIX)
+    ]

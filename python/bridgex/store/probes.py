@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bridgex.errors import InvalidInputError, NotFoundError
-from bridgex.store.arrays import read_array
 from bridgex.store.layout import layer_array
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import ArrayLike, NDArray
 
     from bridgex.schema import GoldFilter, Pair, WordPair
+    from bridgex.store.folder import Folder
 
 
 class Block(NamedTuple):
     """A stored part of a word list that has samples."""
 
-    directory: Path
+    directory: str
     sample_count: int
 
 
@@ -50,6 +48,7 @@ class Probes:
     words: tuple[WordPair, ...]
     considered: int
     layer_sizes: tuple[int, ...]
+    _folder: Folder = field(repr=False)
     _blocks: tuple[Block, ...] = field(repr=False)
 
     @property
@@ -87,7 +86,7 @@ class Probes:
         start = 0
         for block in self._blocks:
             shape = (self.layer_sizes[layer], block.sample_count)
-            values = read_array(block.directory / layer_array(layer), shape)
+            values = self._folder.array(f"{block.directory}/{layer_array(layer)}", shape)
             end = start + block.sample_count
             result[:, start:end] = values[chosen]
             start = end

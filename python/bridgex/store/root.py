@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bridgex.errors import InvalidInputError, NotFoundError, ProvenanceError, StoreError
 from bridgex.schema import Provenance
-from bridgex.store.files import create_exclusively
 from bridgex.store.layout import FORMAT_VERSION, ROOT, TEMPORARY_PREFIX
+
+if TYPE_CHECKING:
+    from bridgex.store.folder import Folder
 
 
 @dataclass(frozen=True)
@@ -37,23 +37,7 @@ class Root:
                 raise InvalidInputError(f"{name} is at least 1, not {getattr(self, name)}")
 
 
-def local_path(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a store, refusing addresses and files."""
-    if "://" in os.fspath(path):
-        raise InvalidInputError(
-            f"expected a directory for the store, got the address {os.fspath(path)}",
-            hint="Use a local path.",
-        )
-    root = Path(path)
-    if root.exists() and not root.is_dir():
-        raise StoreError(
-            f"expected a directory for the store, but {root} is a file",
-            hint="Choose another path.",
-        )
-    return root
-
-
-def create_root(path: Path, root: Root) -> bool:
+def create_root(folder: Folder, root: Root) -> bool:
     """Create the root of a new store.
 
     Returns
@@ -68,12 +52,12 @@ def create_root(path: Path, root: Root) -> bool:
     """
     # The root is the first file of a store, so in this order a store that another process creates
     # meanwhile is never taken for something else.
-    holds_something = path.is_dir() and _holds_something(path)
-    if (path / ROOT).exists():
+    holds_something = _holds_something(folder)
+    if folder.exists(ROOT):
         return False
     if holds_something:
         raise StoreError(
-            f"the directory {path} is not empty and is not a bridgex store",
+            f"the directory {folder} is not empty and is not a bridgex store",
             hint="Choose another path, or an empty directory.",
         )
     attributes = {
@@ -87,19 +71,20 @@ def create_root(path: Path, root: Root) -> bool:
     group = {"zarr_format": 3, "node_type": "group", "attributes": {"bridgex": attributes}}
     content = (json.dumps(group, ensure_ascii=False, indent=1) + "\n").encode()
     try:
-        return create_exclusively(path / ROOT, content)
+        return folder.create_exclusively(ROOT, content)
     except OSError as error:
         raise StoreError(
-            f"cannot create a store at {path}: {error.strerror or error}",
+            f"cannot create a store at {folder}: {error.strerror or error}",
             hint="Choose a path where you may write.",
         ) from error
 
 
-def _holds_something(directory: Path) -> bool:
-    return any(not path.name.startswith(TEMPORARY_PREFIX) for path in directory.iterdir())
+def _holds_something(folder: Folder) -> bool:
+    found = folder.names() + folder.folders()
+    return any(not name.startswith(TEMPORARY_PREFIX) for name in found)
 
 
-def read_root(path: Path) -> Root:
+def read_root(folder: Folder) -> Root:
     """Read the root of a store.
 
     Raises
@@ -109,15 +94,15 @@ def read_root(path: Path) -> Root:
     StoreError
         If there is no store, a damaged one, or one of a newer format.
     """
-    if not path.exists():
+    if not folder.exists():
         raise NotFoundError(
-            f"there is no store at {path}", hint="Check the path, or ingest something into it."
+            f"there is no store at {folder}", hint="Check the path, or ingest something into it."
         )
-    attributes = _read_attributes(path)
+    attributes = _read_attributes(folder)
     version = attributes.get("format_version")
     if not isinstance(version, int) or version > FORMAT_VERSION:
         raise StoreError(
-            f"the store {path} has format version {version}; this bridgex reads versions up to "
+            f"the store {folder} has format version {version}; this bridgex reads versions up to "
             f"{FORMAT_VERSION}",
             hint="Install a newer bridgex.",
         )
@@ -129,14 +114,14 @@ def read_root(path: Path) -> Root:
         )
     except (KeyError, TypeError) as error:
         raise StoreError(
-            f"the file {path / ROOT} is damaged: {error!r}", hint="Restore it from a copy."
+            f"the file {folder.display(ROOT)} is damaged: {error!r}", hint="Restore it from a copy."
         ) from error
 
 
-def _read_attributes(path: Path) -> dict[str, Any]:
-    file = path / ROOT
+def _read_attributes(folder: Folder) -> dict[str, Any]:
+    file = folder.display(ROOT)
     try:
-        attributes = json.loads(file.read_bytes()).get("attributes", {}).get("bridgex")
+        attributes = json.loads(folder.read(ROOT)).get("attributes", {}).get("bridgex")
     except FileNotFoundError:
         attributes = None
     except PermissionError as error:
@@ -147,12 +132,12 @@ def _read_attributes(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(attributes, dict):
         raise StoreError(
-            f"{path} is not a bridgex store", hint="Name a directory that bridgex ingested into."
+            f"{folder} is not a bridgex store", hint="Name a directory that bridgex ingested into."
         )
     return attributes
 
 
-def check_identity(path: Path, stored: Provenance, given: Provenance) -> None:
+def check_identity(folder: Folder, stored: Provenance, given: Provenance) -> None:
     """Refuse activations that may not be added to those of a store.
 
     Raises
@@ -168,7 +153,7 @@ def check_identity(path: Path, stored: Provenance, given: Provenance) -> None:
     ]
     if differing:
         raise ProvenanceError(
-            "\n".join([f"the store {path} holds activations of another origin:", *differing]),
+            "\n".join([f"the store {folder} holds activations of another origin:", *differing]),
             hint="Use another store, or the same model and settings as before "
             f"(the store was made from {stored.model}).",
         )

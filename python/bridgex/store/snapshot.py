@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, get_args
 
 from bridgex.errors import NotFoundError
 from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
-from bridgex.store.arrays import damaged, read_array, read_attributes
+from bridgex.store.arrays import damaged
 from bridgex.store.committed import read_digests
-from bridgex.store.files import measure
 from bridgex.store.layout import COMMITS, STATISTICS_ARRAYS, language_commits, pair_commits
 from bridgex.store.markers import Marker, marker_names
 from bridgex.store.places import effective
@@ -18,9 +17,9 @@ from bridgex.store.probes import Block, Probes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from bridgex.schema import Provenance
+    from bridgex.store.folder import Folder
 
 
 class Snapshot:
@@ -29,15 +28,14 @@ class Snapshot:
     Languages and pairs are named by normalised codes.
     """
 
-    def __init__(self, root: Path, provenance: Provenance) -> None:
-        self._root = root
+    def __init__(self, folder: Folder, provenance: Provenance) -> None:
+        self._folder = folder
         self._provenance = provenance
         self._names = {
-            directory.relative_to(root).as_posix(): names
+            commits: names
             for kind in ("statistics", "probes")
-            if (root / COMMITS / kind).is_dir()
-            for directory in sorted((root / COMMITS / kind).iterdir())
-            if (names := marker_names(directory))
+            for series in folder.folders(f"{COMMITS}/{kind}")
+            if (names := marker_names(folder, commits := f"{COMMITS}/{kind}/{series}"))
         }
         self._markers: dict[str, list[Marker]] = {}
 
@@ -70,9 +68,10 @@ class Snapshot:
         """Return the parts that count, of those committed in a directory, by series and place."""
         if commits not in self._markers:
             read = [
-                Marker.read(self._root / commits / name) for name in self._names.get(commits, [])
+                Marker.read(self._folder, f"{commits}/{name}")
+                for name in self._names.get(commits, [])
             ]
-            self._markers[commits] = effective(read, partial(read_digests, self._root))
+            self._markers[commits] = effective(read, partial(read_digests, self._folder))
         return self._markers[commits]
 
     def statistics(self, language: str, corpus: str | None = None) -> NeuronStatistics:
@@ -115,15 +114,21 @@ class Snapshot:
         )
 
     def _part_statistics(self, marker: Marker) -> NeuronStatistics:
-        directory = self._root / marker.directory
         shape = (self._provenance.neuron_count,)
-        arrays = {name: read_array(directory / name, shape) for name in STATISTICS_ARRAYS}
+        arrays = {
+            name: self._folder.array(f"{marker.directory}/{name}", shape)
+            for name in STATISTICS_ARRAYS
+        }
         # All of a statistics part is read anyway, so its checksums cost next to nothing.
         for name, committed in marker.files.items():
-            if measure(directory / name) != committed:
-                raise damaged(directory / name, "it is not what was committed")
+            path = f"{marker.directory}/{name}"
+            if self._folder.measure(path) != committed:
+                raise damaged(self._folder.display(path), "it is not what was committed")
         if arrays["positive_count"].max(initial=0) > marker.counted:
-            raise damaged(directory, f"a neuron is on at more than its {marker.counted} tokens")
+            raise damaged(
+                self._folder.display(marker.directory),
+                f"a neuron is on at more than its {marker.counted} tokens",
+            )
         return NeuronStatistics(**arrays, token_count=marker.counted, record_count=marker.records)
 
     def probes(self, pair: Pair, gold: GoldFilter | None = None) -> Probes:
@@ -167,18 +172,19 @@ class Snapshot:
             words=tuple(word for marker in markers for word in self._part_words(marker)),
             considered=sum(marker.records for marker in markers),
             layer_sizes=self._provenance.layer_sizes,
+            _folder=self._folder,
             _blocks=tuple(
-                Block(self._root / marker.directory, marker.counted)
-                for marker in markers
-                if marker.counted
+                Block(marker.directory, marker.counted) for marker in markers if marker.counted
             ),
         )
 
     def _part_words(self, marker: Marker) -> list[WordPair]:
-        directory = self._root / marker.directory
-        words = read_attributes(directory).get("words", [])
+        words = self._folder.attributes(marker.directory).get("words", [])
         if len(words) != marker.counted:
-            raise damaged(directory, f"expected {marker.counted} words, found {len(words)}")
+            raise damaged(
+                self._folder.display(marker.directory),
+                f"expected {marker.counted} words, found {len(words)}",
+            )
         return [WordPair(source, tuple(targets)) for source, targets in words]
 
 

@@ -10,9 +10,10 @@ from bridgex.errors import StoreError
 from bridgex.store.candidate import Candidate, probes_candidate, statistics_candidate
 from bridgex.store.checks import check_probes, check_statistics
 from bridgex.store.committed import Committed, Coverage
-from bridgex.store.info import StoreInfo, bytes_below, language_info, pair_info
+from bridgex.store.folder import LocalFolder, open_folder
+from bridgex.store.info import StoreInfo, language_info, pair_info
 from bridgex.store.layout import DIGESTS_ARRAY, FORMAT_VERSION, STATISTICS_ARRAYS, layer_array
-from bridgex.store.root import Root, check_identity, create_root, local_path, read_root
+from bridgex.store.root import Root, check_identity, create_root, read_root
 from bridgex.store.snapshot import Snapshot
 from bridgex.store.writer import commit, new_attempt
 
@@ -33,11 +34,11 @@ class Store:
     Make one with ``create``, ``open`` or ``open_or_create``.
     """
 
-    def __init__(self, path: Path, root: Root) -> None:
-        self._path = path
+    def __init__(self, folder: LocalFolder, root: Root) -> None:
+        self._folder = folder
         self._root = root
         self._writer = secrets.token_hex(8)
-        self._committed = Committed(path)
+        self._committed = Committed(folder)
 
     @classmethod
     def create(
@@ -64,13 +65,13 @@ class Store:
         StoreError
             If there is something at the path already.
         """
-        directory = local_path(path)
-        if not create_root(directory, Root(provenance, part_bytes, probe_block)):
+        folder = open_folder(path)
+        if not create_root(folder, Root(provenance, part_bytes, probe_block)):
             raise StoreError(
-                f"there is a store at {directory} already",
+                f"there is a store at {folder} already",
                 hint="Choose another path, or add to the store that is there.",
             )
-        return cls.open(directory)
+        return cls(folder, read_root(folder))
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Store:
@@ -83,8 +84,8 @@ class Store:
         StoreError
             If there is no store, a damaged one, or one of a newer format.
         """
-        directory = local_path(path)
-        return cls(directory, read_root(directory))
+        folder = open_folder(path)
+        return cls(folder, read_root(folder))
 
     @classmethod
     def open_or_create(
@@ -108,16 +109,16 @@ class Store:
         StoreError
             If there is something else at the path.
         """
-        directory = local_path(path)
-        create_root(directory, Root(provenance, part_bytes, probe_block))
-        store = cls.open(directory)
-        check_identity(directory, store.provenance, provenance)
+        folder = open_folder(path)
+        create_root(folder, Root(provenance, part_bytes, probe_block))
+        store = cls(folder, read_root(folder))
+        check_identity(folder, store.provenance, provenance)
         return store
 
     @property
     def path(self) -> Path:
         """The directory of the store."""
-        return self._path
+        return self._folder.path
 
     @property
     def provenance(self) -> Provenance:
@@ -136,7 +137,7 @@ class Store:
 
     def snapshot(self) -> Snapshot:
         """Return a view of what is committed now."""
-        return Snapshot(self._path, self.provenance)
+        return Snapshot(self._folder, self.provenance)
 
     def has_statistics(self, part: CorpusPart) -> bool:
         """Say whether all records of a part are stored. Raises as ``add_statistics``."""
@@ -243,14 +244,14 @@ class Store:
         """Summarise what is in the store."""
         snapshot = self.snapshot()
         return StoreInfo(
-            path=str(self._path),
+            path=str(self._folder),
             format_version=FORMAT_VERSION,
             provenance=self.provenance,
             part_bytes=self.part_bytes,
             probe_block=self.probe_block,
             languages=tuple(language_info(snapshot, language) for language in snapshot.languages),
             probes=tuple(info for pair in snapshot.pairs for info in pair_info(snapshot, pair)),
-            bytes_on_disk=bytes_below(self._path),
+            bytes_on_disk=sum(entry.size for entry in self._folder.walk()),
         )
 
     def _of_corpus(self, part: CorpusPart) -> Candidate:
@@ -274,9 +275,9 @@ class Store:
             return False
         marker = candidate.marker(counted=counted, attempt=new_attempt(), writer=self._writer)
         return commit(
-            self._path,
+            self._folder,
             marker,
-            self._path / candidate.commits,
+            candidate.marker_path,
             arrays={**arrays, DIGESTS_ARRAY: candidate.span.digests},
             attributes={"kind": candidate.kind, **attributes},
         )

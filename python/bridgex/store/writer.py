@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bridgex.errors import StoreError
-from bridgex.store.arrays import write_group
-from bridgex.store.files import create_exclusively, make_directories, seal
-from bridgex.store.layout import MARKER_SUFFIX
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
-    from bridgex.store.files import StoredFile
+    from bridgex.store.folder import Folder
     from bridgex.store.markers import Marker
 
 
@@ -27,9 +21,9 @@ def new_attempt() -> str:
 
 
 def commit(
-    root: Path,
+    folder: Folder,
     marker: Marker,
-    commits: Path,
+    path: str,
     *,
     arrays: dict[str, NDArray[Any]],
     attributes: dict[str, Any],
@@ -38,12 +32,12 @@ def commit(
 
     Parameters
     ----------
-    root
+    folder
         The store.
     marker
         What to commit, with a fresh attempt; its ``files`` are filled in here.
-    commits
-        Directory of the marker.
+    path
+        Of the marker.
     arrays, attributes
         What the part's group holds.
 
@@ -57,31 +51,18 @@ def commit(
     StoreError
         If the part cannot be written. Nothing is committed then.
     """
-    directory = root / marker.directory
     try:
-        files = _write(directory, arrays, attributes)
+        files = folder.write_group(marker.directory, arrays, attributes)
         # From here on only a lost race may remove the attempt: an error or an interrupt can come
         # after the marker was created.
-        content = replace(marker, files=files).to_bytes()
-        won = create_exclusively(commits / f"{marker.part}{MARKER_SUFFIX}", content)
+        won = folder.create_exclusively(path, replace(marker, files=files).to_bytes())
     except OSError as error:
+        place = error.filename or folder.display(marker.directory)
         raise StoreError(
-            f"cannot write to {error.filename or directory}: {error.strerror or error}",
+            f"cannot write to {place}: {error.strerror or error}",
             hint="Make room or permit writing there, then give the same command again: "
             "what was committed is kept.",
         ) from error
     if not won:
-        shutil.rmtree(directory, ignore_errors=True)
+        folder.remove_tree(marker.directory)
     return won
-
-
-def _write(
-    directory: Path, arrays: dict[str, NDArray[Any]], attributes: dict[str, Any]
-) -> dict[str, StoredFile]:
-    try:
-        make_directories(directory.parent)
-        write_group(directory, arrays, attributes)
-        return seal(directory)
-    except BaseException:
-        shutil.rmtree(directory, ignore_errors=True)
-        raise
