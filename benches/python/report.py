@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from benches.python.results import Result, Results, Run
     from benches.python.targets import Verdict
 
-GROWTH = ("samples", "pairs of neurons")
+GROWTH = ("samples", "pairs of neurons", "committed parts")
+STORE = "store, "
+STORE_BASE = "np.memmap"
 HALF_DECADES = 2
 # From here on something else than this bench kept a core busy.
 BUSY = 1.0
@@ -44,12 +46,22 @@ products: the `gemm` crate looks at the processor itself, as do the libraries of
 `avx2` on a processor with AVX-512 the products are therefore still made with AVX-512.
 """
 
+STORAGE = """\
+Probe activations of all layers of one pair of languages, written as one part and read back: whole
+layers, or scattered rows of every layer. The file cache is warm; nobody waits for the disk, but
+where it says *flushed*: there the store commits as it always does, and the memory map is flushed.
+Committing includes a check that every value is finite, and a checksum of every file.
+"""
+
 LABELS = {
     "torch": "torch: all centred kernels, one product",
     "taylor": "NumPy: Taylor series of order 3, one product",
     "published loop": "torch: loop over pairs with dense products, as published",
     "numpy product": "sgemm of the same products, NumPy",
     "torch product": "sgemm of the same products, torch",
+    "hdf5": "HDF5, contiguous (h5py)",
+    "zarr": "zarr, chunks of 128 rows in a shard per layer",
+    "torch file": "torch.save, torch.load(mmap=True)",
 }
 
 
@@ -152,10 +164,10 @@ def between(one: Result) -> str:
 
 
 def everything(results: Results) -> str:
-    """Return every bench that is not part of a growth curve."""
+    """Return every bench that is neither part of a growth curve nor one of the store."""
     rows = []
     for (group, who), one in results.items():
-        if group.startswith(GROWTH):
+        if group.startswith((*GROWTH, STORE)):
             continue
         own = next((results[group, who] for own, who in results if own == group), one)
         ratio = f"{digits(total(one) / total(own))} ×"
@@ -219,6 +231,22 @@ def growth_table(results: Results) -> str:
     return table(("time against", "exponent", "in each decade", "times"), rows)
 
 
+def store_table(results: Results) -> str:
+    """Return what writing and reading the activations of all layers costs, beside a raw file."""
+    rows = []
+    for (group, who), one in results.items():
+        if group.startswith(STORE):
+            size = float(np.prod(one.info["shape"])) * one.info["itemsize"]
+            base = results.get((group, STORE_BASE), one)
+            ratio = f"{digits(one.median / base.median)} ×"
+            speed = f"{digits(size / one.median / 1e9)} GB/s"
+            work = f"{group.removeprefix(STORE)}, {' × '.join(f'{n:,}' for n in one.info['shape'])}"
+            times = (seconds(one.median), between(one), str(one.rounds))
+            rows.append((work, label(who), *times, ratio, speed))
+    head = ("work", "who", "median", "quartiles", "calls", f"of {STORE_BASE}'s time", "speed")
+    return table(head, rows)
+
+
 def thread_table(results: Results) -> str:
     """Return what a second thread gains."""
     rows = []
@@ -250,6 +278,8 @@ def page(runs: Sequence[Run], criterion: Results, profile: dict[str, Any] | None
         found += [f"### Everything that was measured, with {simd}\n", everything(run.results)]
         if curves(run.results):
             found += [f"### Growth, with {simd}\n", growth_table(run.results)]
+        if any(group.startswith(STORE) for group, _ in run.results):
+            found += [f"### Store, with {simd}\n", STORAGE, store_table(run.results)]
         found += [f"### Threads, with {simd}\n", thread_table(run.results)]
     found += ["## Instruction sets\n", VECTORS]
     kernels = {key: one for key, one in criterion.items() if key[0] == CRITERION}

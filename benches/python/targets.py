@@ -1,4 +1,4 @@
-"""How fast the metrics should be: the table that measurements are held against."""
+"""How fast the metrics and the store should be: the table that measurements are held against."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ PAIR = "one pair of languages, 32 layers × 14,336 neurons, top 1 %, 13 candidat
 OVERLAP = "overlap of 200 sets among 2.3 million neurons"
 CRITERION = "overlap 200 x 2.3M"
 PYTHON_OVERLAP = "test_bench_overlap"
+STORED = "235 MB of probes, 32 layers × 14,336 neurons"
 
 TARGETS = (
     Target(
@@ -109,6 +110,10 @@ TARGETS = (
     ),
     Target(f"{OVERLAP}, hybrid kernel, AVX2", CRITERION, "avx2/Hybrid", seconds=50e-3),
     Target(f"{OVERLAP}, dense kernel, AVX2", CRITERION, "avx2/Dense", seconds=150e-3),
+    Target(f"{STORED}: write", "store, write", within=(("np.memmap", 1.3),)),
+    Target(f"{STORED}: write and flush", "store, write flushed", within=(("np.memmap", 1.3),)),
+    Target(f"{STORED}: read all layers", "store, layers", within=(("np.memmap", 1.3),)),
+    Target(f"{STORED}: 140 rows of each layer", "store, rows", seconds=10e-3),
 )
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from benches.python.report import exponent, outcome, seconds, target_table
+from benches.python.report import exponent, outcome, seconds, store_table, target_table
 from benches.python.results import Result, from_calls, read_criterion, whole_work
 from benches.python.targets import Target, verdicts
 
@@ -67,3 +67,18 @@ def test_criterion_counts_in_nanoseconds_for_many_calls(tmp_path: Path) -> None:
     (new / "sample.json").write_text(json.dumps({"iters": [1, 2, 4], "times": [1e9, 2e9, 8e9]}))
     one = read_criterion(tmp_path)["group", "kernel"]
     assert (one.low, one.median, one.high) == pytest.approx((1.0, 1.0, 1.5))
+
+
+def test_the_store_is_held_against_a_raw_file() -> None:
+    size = {"shape": [10, 100, 1000], "itemsize": 2}
+    found = store_table(
+        {
+            ("store, write", "bridgex"): from_calls([0.5], 1.0, size),
+            ("store, write", "np.memmap"): from_calls([0.25], 1.0, size),
+            ("layer", "bridgex"): result(1.0),
+        }
+    )
+    ours, base = found.splitlines()[2:]
+    assert ours.startswith("| write, 10 × 100 × 1,000 | bridgex |")
+    assert "| 500 ms | (once) | 1 | 2.00 × | 0.00400 GB/s |" in ours
+    assert "| 250 ms | (once) | 1 | 1.00 × | 0.00800 GB/s |" in base
