@@ -111,7 +111,7 @@ def test_a_damaged_root(store: Store, content: str) -> None:
 
 def test_a_root_with_a_field_missing(store: Store) -> None:
     change_root(store, lambda attributes: attributes.pop("part_bytes"))
-    with pytest.raises(StoreError, match=r"(?s)zarr\.json is damaged: KeyError\('part_bytes'\)"):
+    with pytest.raises(StoreError, match=r"zarr\.json is damaged: .*does not match its checksum"):
         Store.open(store.path)
 
 

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from bridgex.errors import StoreError
+from bridgex.store.checked import with_checksum, without_checksum
 from bridgex.store.files import StoredFile
 from bridgex.store.layout import FORMAT_VERSION, MARKER_SUFFIX, TEMPORARY_PREFIX, part_directory
 
@@ -73,7 +74,7 @@ class Marker:
         return sum(file.size for file in self.files.values())
 
     def to_bytes(self) -> bytes:
-        """Return the marker as it is stored: JSON."""
+        """Return the marker as it is stored: JSON with its own checksum."""
         value = {
             "format": FORMAT_VERSION,
             "kind": self.kind,
@@ -93,7 +94,7 @@ class Marker:
                 for name, file in self.files.items()
             },
         }
-        return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()
+        return (json.dumps(with_checksum(value), ensure_ascii=False, indent=1) + "\n").encode()
 
     @classmethod
     def read(cls, folder: Folder, path: str) -> Marker:
@@ -120,6 +121,7 @@ class Marker:
                 f"{FORMAT_VERSION}",
                 hint="Install a newer bridgex.",
             )
+        value = without_checksum(value)
         if value["part"] != PurePosixPath(shown).stem:
             raise ValueError(f"it is the marker of part {value['part']}")
         kind, place = value["kind"], value["place"]

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from bridgex.errors import InvalidInputError, NotFoundError, ProvenanceError, StoreError
 from bridgex.schema import Provenance
+from bridgex.store.checked import with_checksum, without_checksum
 from bridgex.store.layout import FORMAT_VERSION, ROOT, TEMPORARY_PREFIX
 
 if TYPE_CHECKING:
     from bridgex.store.folder import Folder
+
+_GROUP = {"zarr_format": 3, "node_type": "group"}
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def create_root(folder: Folder, root: Root) -> bool:
         "part_bytes": root.part_bytes,
         "probe_block": root.probe_block,
     }
-    group = {"zarr_format": 3, "node_type": "group", "attributes": {"bridgex": attributes}}
+    group = {**_GROUP, "attributes": {"bridgex": with_checksum(attributes)}}
     content = (json.dumps(group, ensure_ascii=False, indent=1) + "\n").encode()
     try:
         return folder.create_exclusively(ROOT, content)
@@ -107,12 +110,13 @@ def read_root(folder: Folder) -> Root:
             hint="Install a newer bridgex.",
         )
     try:
+        attributes = without_checksum(attributes)
         return Root(
             Provenance.from_json(attributes["provenance"]),
             attributes["part_bytes"],
             attributes["probe_block"],
         )
-    except (KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
             f"the file {folder.display(ROOT)} is damaged: {error!r}", hint="Restore it from a copy."
         ) from error
@@ -121,9 +125,10 @@ def read_root(folder: Folder) -> Root:
 def _read_attributes(folder: Folder) -> dict[str, Any]:
     file = folder.display(ROOT)
     try:
-        attributes = json.loads(folder.read(ROOT)).get("attributes", {}).get("bridgex")
+        group = json.loads(folder.read(ROOT))
+        attributes = group.get("attributes", {}).get("bridgex")
     except FileNotFoundError:
-        attributes = None
+        group = attributes = None
     except PermissionError as error:
         raise StoreError(f"cannot read {file}: {error.strerror}") from error
     except (ValueError, AttributeError) as error:
@@ -133,6 +138,11 @@ def _read_attributes(folder: Folder) -> dict[str, Any]:
     if not isinstance(attributes, dict):
         raise StoreError(
             f"{folder} is not a bridgex store", hint="Name a directory that bridgex ingested into."
+        )
+    if group != {**_GROUP, "attributes": {"bridgex": attributes}}:
+        raise StoreError(
+            f"the file {file} is damaged: it is not the Zarr group that was created",
+            hint="Restore it from a copy.",
         )
     return attributes
 
