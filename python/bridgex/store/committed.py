@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from bridgex.store.candidate import Candidate
     from bridgex.store.folder import Folder
+    from bridgex.store.markers import Piece
 
 
 Part = TypeVar("Part")
@@ -42,9 +43,12 @@ class Coverage:
     missing_records: int
 
 
-def read_digests(folder: Folder, marker: Marker) -> NDArray[np.uint64]:
-    """Read the record digests of a part, uint64 (record,)."""
-    return folder.array(f"{marker.directory}/{DIGESTS_ARRAY}", (marker.records,))
+def read_digests(folder: Folder, piece: Piece) -> NDArray[np.uint64]:
+    """Read the record digests of a part as it was ingested, uint64 (record,)."""
+    holder, member = piece.holder, piece.member
+    digests = folder.array(f"{holder.directory}/{DIGESTS_ARRAY}", (holder.records,))
+    start = member.records_before - holder.records_before
+    return digests[start : start + member.records]
 
 
 class Committed:
@@ -54,7 +58,7 @@ class Committed:
         self._folder = folder
         self._read_digests = partial(read_digests, folder)
         self._markers: dict[str, dict[str, Marker]] = {}
-        self._series: dict[tuple[str, ...], list[Marker]] = {}
+        self._series: dict[tuple[str, ...], list[Piece]] = {}
 
     def refresh(self, commits: str) -> None:
         """Take notice of what was committed in a directory since the last call."""
@@ -66,11 +70,10 @@ class Committed:
             name: known.get(name) or Marker.read(self._folder, f"{commits}/{name}")
             for name in names
         }
-        series = defaultdict(list)
+        series: dict[tuple[str, ...], list[Piece]] = defaultdict(list)
         for marker in effective(self._markers[commits].values(), self._read_digests):
-            series[marker.series].append(marker)
-        for name, markers in series.items():
-            self._series[name] = sorted(markers, key=lambda marker: marker.records_before)
+            series[marker.series].extend(marker.pieces)
+        self._series.update(series)
 
     def covers(self, candidate: Candidate) -> bool:
         """Say whether all records of a part are stored, as of the last ``refresh``.
@@ -84,8 +87,8 @@ class Committed:
         """
         if self._folder.exists(candidate.marker_path):
             return True
-        markers = self._series.get(candidate.span.series, [])
-        return covered(candidate.span, markers, self._read_digests)
+        pieces = self._series.get(candidate.span.series, [])
+        return covered(candidate.span, pieces, self._read_digests)
 
     def missing(self, parts: Iterable[tuple[Part, Candidate]]) -> Iterator[Part]:
         """Yield the parts that are not stored. Raises as ``covers``."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bridgex.errors import StoreError
 from bridgex.store.checked import with_checksum, without_checksum
+from bridgex.store.encoding import PLAIN, Encoding
 from bridgex.store.files import StoredFile
 from bridgex.store.layout import FORMAT_VERSION, MARKER_SUFFIX, TEMPORARY_PREFIX, part_directory
 
@@ -21,6 +22,37 @@ _SERIES = {
     "probes": ("source", "target", "gold"),
 }
 _COUNTED = {"statistics": "tokens", "probes": "samples"}
+
+
+class Member(NamedTuple):
+    """A part as it was ingested, and its place.
+
+    Attributes
+    ----------
+    part
+        Its id.
+    records_before, records, chain_before, chain_after, counted
+        As those of a marker.
+    """
+
+    part: str
+    records_before: int
+    records: int
+    chain_before: str
+    chain_after: str
+    counted: int
+
+    @property
+    def records_end(self) -> int:
+        """Number of records of the series up to the end of the part."""
+        return self.records_before + self.records
+
+
+class Piece(NamedTuple):
+    """A part as it was ingested, and the committed part that holds it now."""
+
+    member: Member
+    holder: Marker
 
 
 @dataclass(frozen=True)
@@ -44,6 +76,12 @@ class Marker:
         The part's id, the attempt that won, and who wrote it.
     files
         Every file of the attempt, by its path relative to the attempt's directory.
+    members
+        Of a compacted part: the parts that became one, in the order of their places.
+    supersedes
+        Of a compacted part: ids of all parts that do not count beside it, sorted.
+    encoding
+        How its arrays are stored.
     """
 
     kind: Kind
@@ -57,6 +95,25 @@ class Marker:
     attempt: str
     writer: str
     files: dict[str, StoredFile]
+    members: tuple[Member, ...] = ()
+    supersedes: tuple[str, ...] = ()
+    encoding: Encoding = PLAIN
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The parts as they were ingested that this one holds, in the order of their places."""
+        return tuple(Piece(member, self) for member in self.members or (self._alone,))
+
+    @property
+    def _alone(self) -> Member:
+        return Member(
+            self.part,
+            self.records_before,
+            self.records,
+            self.chain_before,
+            self.chain_after,
+            self.counted,
+        )
 
     @property
     def records_end(self) -> int:
@@ -75,7 +132,7 @@ class Marker:
 
     def to_bytes(self) -> bytes:
         """Return the marker as it is stored: JSON with its own checksum."""
-        value = {
+        value: dict[str, Any] = {
             "format": FORMAT_VERSION,
             "kind": self.kind,
             "place": {
@@ -94,6 +151,12 @@ class Marker:
                 for name, file in self.files.items()
             },
         }
+        if self.members:
+            value |= {
+                "supersedes": list(self.supersedes),
+                "members": [member._asdict() for member in self.members],
+                "encoding": asdict(self.encoding),
+            }
         return (json.dumps(with_checksum(value), ensure_ascii=False, indent=1) + "\n").encode()
 
     @classmethod
@@ -125,7 +188,7 @@ class Marker:
         if value["part"] != PurePosixPath(shown).stem:
             raise ValueError(f"it is the marker of part {value['part']}")
         kind, place = value["kind"], value["place"]
-        return cls(
+        marker = cls(
             kind=kind,
             series=tuple(place[name] for name in _SERIES[kind]),
             records_before=place["records_before"],
@@ -140,7 +203,23 @@ class Marker:
                 name: StoredFile(file["size"], int(file["crc32c"], 16))
                 for name, file in value["files"].items()
             },
+            members=tuple(Member(**member) for member in value.get("members", [])),
+            supersedes=tuple(value.get("supersedes", [])),
+            encoding=Encoding(**value.get("encoding", {})),
         )
+        marker._check_members()
+        return marker
+
+    def _check_members(self) -> None:
+        """Refuse members that are not the whole part, one after the other."""
+        if not self.members:
+            return
+        ends = [(self.records_before, self.chain_before)]
+        ends += [(member.records_end, member.chain_after) for member in self.members]
+        starts = [(member.records_before, member.chain_before) for member in self.members]
+        starts += [(self.records_end, self.chain_after)]
+        if starts != ends or sum(member.counted for member in self.members) != self.counted:
+            raise ValueError("its members are not the part")
 
 
 def marker_names(folder: Folder, commits: str) -> list[str]:

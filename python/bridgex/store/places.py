@@ -3,6 +3,9 @@
 The records of a series (a corpus of a language, the word list of a pair) only ever grow at the
 end. Its last part is short; when the series grows, a longer part begins at the same place. Of the
 parts at one place the longest counts, so every record counts once, whatever was killed when.
+
+A compacted part holds several parts. What it supersedes does not count beside it, and neither does
+a part that begins where one of its members does and is no longer than that member.
 """
 
 from __future__ import annotations
@@ -20,9 +23,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bridgex.store.markers import Marker
+    from bridgex.store.markers import Marker, Member, Piece
 
-    ReadDigests = Callable[[Marker], NDArray[np.uint64]]
+    ReadDigests = Callable[[Piece], NDArray[np.uint64]]
 
 
 class Span(NamedTuple):
@@ -48,9 +51,12 @@ def effective(markers: Iterable[Marker], read_digests: ReadDigests) -> list[Mark
     StoreError
         If two parts contradict each other: they hold the same records, or different histories.
     """
+    markers = list(markers)
+    superseded = {part for marker in markers for part in marker.supersedes}
     by_series = defaultdict(list)
     for marker in markers:
-        by_series[marker.series].append(marker)
+        if marker.part not in superseded:
+            by_series[marker.series].append(marker)
     return [
         marker
         for series in sorted(by_series)
@@ -60,7 +66,9 @@ def effective(markers: Iterable[Marker], read_digests: ReadDigests) -> list[Mark
 
 def _longest(series: list[Marker], read_digests: ReadDigests) -> list[Marker]:
     chosen: list[Marker] = []
-    for marker in sorted(series, key=lambda marker: (marker.records_before, -marker.records)):
+    for marker in sorted(
+        series, key=lambda marker: (marker.records_before, -marker.records, marker.part)
+    ):
         if chosen and _contradicts(chosen[-1], marker, read_digests):
             raise StoreError(
                 f"the parts {chosen[-1].part} and {marker.part} of {describe(marker.series)} "
@@ -77,25 +85,36 @@ def _contradicts(earlier: Marker, later: Marker, read_digests: ReadDigests) -> b
         return False
     if later.records_before == earlier.records_end:
         return later.chain_before != earlier.chain_after
-    if later.records_before > earlier.records_before:
+    theirs = {piece.member.records_before: piece for piece in earlier.pieces}
+    return any(
+        piece.member.records_before not in theirs
+        or _differs(theirs[piece.member.records_before], piece, read_digests)
+        for piece in later.pieces
+    )
+
+
+def _differs(longer: Piece, shorter: Piece, read_digests: ReadDigests) -> bool:
+    """Say whether a part is not the beginning of another part at the same place."""
+    ours, theirs = shorter.member, longer.member
+    if ours.records > theirs.records or ours.chain_before != theirs.chain_before:
         return True
-    if later.records == earlier.records or later.chain_before != earlier.chain_before:
-        return later.chain_after != earlier.chain_after
-    shorter = read_digests(later)
-    return not np.array_equal(shorter, read_digests(earlier)[: len(shorter)])
+    if ours.records == theirs.records:
+        return ours.chain_after != theirs.chain_after
+    digests = read_digests(shorter)
+    return not np.array_equal(digests, read_digests(longer)[: len(digests)])
 
 
-def covered(span: Span, markers: list[Marker], read_digests: ReadDigests) -> bool:
+def covered(span: Span, pieces: list[Piece], read_digests: ReadDigests) -> bool:
     """Say whether all records of a part are stored, after checking that it fits what is stored.
 
     Parameters
     ----------
     span
         The part.
-    markers
-        The parts of the same series that count, in the order of their places.
+    pieces
+        What is stored of the same series, as it was ingested, in the order of places.
     read_digests
-        Reads the record digests of a stored part.
+        Reads the record digests of a piece.
 
     Raises
     ------
@@ -103,20 +122,21 @@ def covered(span: Span, markers: list[Marker], read_digests: ReadDigests) -> boo
         If a record differs from the stored one at its position.
     """
     found = False
-    first = bisect_left(markers, span.records_before, key=lambda marker: marker.records_end)
-    for marker in markers[first:]:
-        if marker.records_before > span.records_end:
+    first = bisect_left(pieces, span.records_before, key=lambda piece: piece.member.records_end)
+    for piece in pieces[first:]:
+        stored = piece.member
+        if stored.records_before > span.records_end:
             break
-        if marker.records_before == span.records_before:
-            _check_start(span, marker.chain_before)
-            _check_records(span, marker, read_digests)
-            found = marker.records_end >= span.records_end
-        elif marker.records_end == span.records_before:
-            _check_start(span, marker.chain_after)
-        elif marker.records_before == span.records_end:
-            _check_next(span, marker)
+        if stored.records_before == span.records_before:
+            _check_start(span, stored.chain_before)
+            _check_records(span, piece, read_digests)
+            found = stored.records_end >= span.records_end
+        elif stored.records_end == span.records_before:
+            _check_start(span, stored.chain_after)
+        elif stored.records_before == span.records_end:
+            _check_next(span, stored)
         else:
-            _check_records(span, marker, read_digests)
+            _check_records(span, piece, read_digests)
             raise _other_boundaries(span)
     return found
 
@@ -126,21 +146,22 @@ def _check_start(span: Span, chain: str) -> None:
         raise _changed(span, f"a record before number {span.records_before + 1} differs")
 
 
-def _check_next(span: Span, marker: Marker) -> None:
-    if span.chain_after != marker.chain_before:
+def _check_next(span: Span, stored: Member) -> None:
+    if span.chain_after != stored.chain_before:
         first, last = span.records_before + 1, span.records_end
         raise _changed(span, f"a record among numbers {first} to {last} differs")
 
 
-def _check_records(span: Span, marker: Marker, read_digests: ReadDigests) -> None:
+def _check_records(span: Span, piece: Piece, read_digests: ReadDigests) -> None:
     """Compare the records that both hold."""
-    if (span.chain_before, span.chain_after) == (marker.chain_before, marker.chain_after):
+    stored = piece.member
+    if (span.chain_before, span.chain_after) == (stored.chain_before, stored.chain_after):
         return
-    start = max(span.records_before, marker.records_before)
-    end = min(span.records_end, marker.records_end)
+    start = max(span.records_before, stored.records_before)
+    end = min(span.records_end, stored.records_end)
     mine = span.digests[start - span.records_before : end - span.records_before]
-    stored = read_digests(marker)[start - marker.records_before : end - marker.records_before]
-    differing = np.flatnonzero(mine != stored)
+    digests = read_digests(piece)[start - stored.records_before : end - stored.records_before]
+    differing = np.flatnonzero(mine != digests)
     if differing.size:
         raise _changed(span, f"record number {start + differing[0] + 1} differs")
 
