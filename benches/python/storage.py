@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import h5py
 import numpy as np
+import pytest
 import safetensors
 import safetensors.numpy
 import torch
@@ -77,13 +77,14 @@ def open_memmap(path: Path) -> tuple[Read, Read]:
 
 
 def write_hdf5(path: Path, layers: Layers) -> None:
+    h5py = pytest.importorskip("h5py")
     with h5py.File(path / "layers.h5", "w") as file:
         for index, layer in enumerate(layers):
             file.create_dataset(str(index), data=layer)
 
 
 def open_hdf5(path: Path) -> tuple[Read, Read]:
-    file = h5py.File(path / "layers.h5", "r")
+    file = pytest.importorskip("h5py").File(path / "layers.h5", "r")
     # HDF5 takes rows in order only.
     return lambda layer: file[str(layer)][...], lambda layer, rows: file[str(layer)][rows]
 
