@@ -14,6 +14,7 @@ from benches.python.workload import FULL
 
 from bridgex.corpora import split_parts
 from bridgex.store import Store
+from bridgex.store.checked import with_checksum, without_checksum
 from bridgex.testing import synthetic
 
 if TYPE_CHECKING:
@@ -39,18 +40,19 @@ def many_parts(path: Path, count: int) -> None:
         for file in attempt.rglob("*")
         if file.is_file()
     }
-    marker = json.loads(committed.read_bytes())
+    marker = without_checksum(json.loads(committed.read_bytes()))
     chain = part.chain_after
     for number in range(1, count):
         before, chain = chain, hashlib.sha256(chain.encode()).hexdigest()
         marker["part"] = chain[:32]
         marker["place"] |= {"records_before": number, "chain_before": before}
         marker["chain_after"] = chain
-        for name, content in files.items():
-            file = path / "parts" / f"{marker['part']}.{marker['attempt']}" / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
-        committed.with_name(f"{marker['part']}.json").write_text(json.dumps(marker, indent=1))
+        directory = path / "parts" / f"{marker['part']}.{marker['attempt']}"
+        for name, stored in files.items():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            (directory / name).write_bytes(stored)
+        content = json.dumps(with_checksum(marker), indent=1)
+        committed.with_name(f"{marker['part']}.json").write_text(content)
 
 
 def open_and_add_up(path: Path) -> NeuronStatistics:
