@@ -6,6 +6,7 @@ depend on every letter, so another order of addition shows as well.
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -21,6 +22,7 @@ from bridgex.corpora import split_parts, split_words
 from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
 from bridgex.store import Probes, Store
 from bridgex.store.arrays import read_array, read_by_zarr, write_group
+from bridgex.store.encoding import Codec, chosen_encoding
 from bridgex.testing import synthetic
 
 PART_BYTES = 12
@@ -150,6 +152,39 @@ def test_a_memory_map_holds_what_zarr_reads(values: np.ndarray[Any, Any]) -> Non
         assert not isinstance(through_zarr, np.memmap)
         assert mapped.tobytes() == through_zarr.tobytes() == values.tobytes()
         assert mapped.dtype == through_zarr.dtype == values.dtype
+
+
+@given(
+    hnp.arrays(
+        st.sampled_from([np.int64, np.float64, np.float32, np.float16]),
+        hnp.array_shapes(min_dims=1, max_dims=2, max_side=9),
+        elements={"allow_nan": True},
+    ),
+    st.sampled_from(["zstd", "blosc", "pcodec"]),
+    st.lists(st.integers(0, 8), max_size=6),
+)
+@settings(max_examples=30, deadline=None)
+def test_what_was_compressed_comes_back(
+    values: np.ndarray[Any, Any], codec: Codec, indices: list[int]
+) -> None:
+    rows = np.array([index % len(values) for index in indices], dtype=np.intp)
+    with scratch() as name:
+        directory = Path(name, "part")
+        write_group(directory, {"values": values}, {}, chosen_encoding(codec, None, None))
+        assert not (set(codec_names(directory / "values")) <= {"bytes"})
+        back = read_array(directory / "values", values.shape)
+        assert back.tobytes() == values.tobytes()
+        assert back.dtype == values.dtype
+        chosen = read_by_zarr(directory / "values", rows)
+        assert chosen.tobytes() == values[rows].tobytes()
+
+
+def codec_names(directory: Path) -> list[str]:
+    """Names of the codecs in an array's metadata, those inside of shards for a sharded one."""
+    codecs = json.loads((directory / "zarr.json").read_text())["codecs"]
+    if codecs[0]["name"] == "sharding_indexed":
+        codecs = codecs[0]["configuration"]["codecs"]
+    return [codec["name"] for codec in codecs]
 
 
 LAYOUTS: list[dict[str, Any]] = [

@@ -1,7 +1,8 @@
 """Arrays on disk: written by zarr, read by memory map where that is exact, by zarr elsewhere.
 
-An array is one uncompressed chunk, so its chunk file is the array in little-endian C order. A
-chunk that is missing is an error here: zarr alone would read the fill value in its place.
+An array is one uncompressed chunk, so its chunk file is the array in little-endian C order; only
+compaction compresses, see ``compression``. A chunk that is missing is an error here: zarr alone
+would read the fill value in its place.
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
-from zarr.codecs import BytesCodec
 
 from bridgex.errors import StoreError
+from bridgex.store.compression import layout, quietly, require_codecs
+from bridgex.store.encoding import PLAIN
+from bridgex.store.layout import DIGESTS_ARRAY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from bridgex.store.encoding import Encoding
 
 _MAPPABLE = {
     "int64": "<i8",
@@ -35,37 +40,41 @@ _PLAIN_CODECS = [{"name": "bytes", "configuration": {"endian": "little"}}]
 
 
 def write_group(
-    directory: Path, arrays: Mapping[str, NDArray[Any]], attributes: dict[str, Any]
+    directory: Path,
+    arrays: Mapping[str, NDArray[Any]],
+    attributes: dict[str, Any],
+    encoding: Encoding = PLAIN,
 ) -> None:
-    """Write a Zarr group whose arrays have one uncompressed chunk each.
+    """Write a Zarr group whose arrays are one file each.
 
     Parameters
     ----------
     directory
         Where the group is created.
     arrays
-        The arrays by name; none of them empty.
+        The arrays by name; none of them empty. One is in memory at a time if the mapping makes
+        them when they are asked for.
     attributes
         JSON-able attributes of the group, kept under ``bridgex``.
+    encoding
+        The codec. Record digests, which are as good as random, are never compressed.
     """
     zarr.create_group(str(directory), attributes={"bridgex": attributes}, zarr_format=3)
     for name, values in arrays.items():
         # Created by its own path: by way of its group, zarr would need hard links, which not every
         # file system has.
-        array = zarr.create_array(
-            str(directory / name),
-            shape=values.shape,
-            chunks=values.shape,
-            dtype=values.dtype,
-            filters=None,
-            compressors=None,
-            serializer=BytesCodec(endian="little"),
-            # Never a stored value: a reader that does not check sees that a chunk is missing.
-            fill_value=math.nan if values.dtype.kind == "f" else 0,
-            zarr_format=3,
-            config={"write_empty_chunks": True},
-        )
-        array[...] = values
+        with quietly():
+            array = zarr.create_array(
+                str(directory / name),
+                shape=values.shape,
+                dtype=values.dtype,
+                **layout(values, PLAIN if name == DIGESTS_ARRAY else encoding),
+                # Never a stored value: a reader that does not check sees that a chunk is missing.
+                fill_value=math.nan if values.dtype.kind == "f" else 0,
+                zarr_format=3,
+                config={"write_empty_chunks": True},
+            )
+            array[...] = values
 
 
 def read_attributes(directory: Path) -> dict[str, Any]:
@@ -103,6 +112,56 @@ def read_array(directory: Path, shape: tuple[int, ...]) -> NDArray[Any]:
     StoreError
         If the metadata or a chunk is missing, or has another shape or size than it should.
     """
+    mapped = _mapped(directory, shape)
+    return read_by_zarr(directory) if mapped is None else mapped
+
+
+def read_rows(directory: Path, shape: tuple[int, int], rows: NDArray[np.intp]) -> NDArray[Any]:
+    """Read rows of a matrix, (row, column): only them where it is mapped, else their chunks.
+
+    Parameters
+    ----------
+    directory
+        The array's directory.
+    shape
+        The shape that it must have.
+    rows
+        Indices of rows, integer (row,), in any order.
+
+    Raises
+    ------
+    StoreError
+        As ``read_array``.
+    """
+    mapped = _mapped(directory, shape)
+    return read_by_zarr(directory, rows) if mapped is None else mapped[rows]
+
+
+def read_by_zarr(directory: Path, rows: NDArray[np.intp] | None = None) -> NDArray[Any]:
+    """Read a whole array through zarr, or the chunks that hold some rows.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the package of its codec is not installed.
+    StoreError
+        If a chunk is missing or cannot be decoded.
+    """
+    require_codecs(_read_metadata(directory))
+    try:
+        with quietly():
+            array = zarr.open_array(str(directory), mode="r")
+            missing = array.nchunks - array.nchunks_initialized
+            values = np.asarray(array[...] if rows is None else array.oindex[rows])
+    except Exception as error:  # each codec raises errors of its own
+        raise damaged(directory, repr(error)) from error
+    if missing:
+        raise damaged(directory, f"{missing} chunks are missing")
+    return values
+
+
+def _mapped(directory: Path, shape: tuple[int, ...]) -> NDArray[Any] | None:
+    """Map an array into memory if its only chunk is the plain array."""
     metadata = _read_metadata(directory)
     if metadata.get("shape") != list(shape):
         raise damaged(
@@ -110,27 +169,8 @@ def read_array(directory: Path, shape: tuple[int, ...]) -> NDArray[Any]:
             f"expected an array of shape {list(shape)}, found {metadata.get('shape')}",
         )
     if not _is_plain(metadata, shape):
-        return read_by_zarr(directory)
+        return None
     return _map(directory, shape, np.dtype(_MAPPABLE[metadata["data_type"]]))
-
-
-def read_by_zarr(directory: Path) -> NDArray[Any]:
-    """Read a whole array through zarr.
-
-    Raises
-    ------
-    StoreError
-        If a chunk is missing or cannot be decoded.
-    """
-    try:
-        array = zarr.open_array(str(directory), mode="r")
-        missing = array.nchunks - array.nchunks_initialized
-        values = np.asarray(array[...])
-    except Exception as error:  # each codec raises errors of its own
-        raise damaged(directory, repr(error)) from error
-    if missing:
-        raise damaged(directory, f"{missing} chunks are missing")
-    return values
 
 
 def _is_plain(metadata: dict[str, Any], shape: tuple[int, ...]) -> bool:

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from bridgex.errors import InvalidInputError, StoreError
 from bridgex.store import arrays, files
+from bridgex.store.encoding import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
+    from bridgex.store.encoding import Encoding
     from bridgex.store.files import StoredFile
 
 
@@ -81,7 +84,11 @@ class Folder(Protocol):
         ...
 
     def write_group(
-        self, path: str, values: Mapping[str, NDArray[Any]], attributes: dict[str, Any]
+        self,
+        path: str,
+        values: Mapping[str, NDArray[Any]],
+        attributes: dict[str, Any],
+        encoding: Encoding = PLAIN,
     ) -> dict[str, StoredFile]:
         """Write a Zarr group of new arrays, durably; nothing of it is left if that fails.
 
@@ -90,9 +97,11 @@ class Folder(Protocol):
         path
             Where the group is created.
         values
-            The arrays by name; none of them empty.
+            The arrays by name; none of them empty. One is asked for after the other.
         attributes
             JSON-able attributes of the group, kept under ``bridgex``.
+        encoding
+            How the arrays are compressed.
 
         Returns
         -------
@@ -118,6 +127,16 @@ class Folder(Protocol):
         ------
         StoreError
             If a file of the array is missing, or has another shape or size than it should.
+        """
+        ...
+
+    def rows(self, path: str, shape: tuple[int, int], indices: NDArray[np.intp]) -> NDArray[Any]:
+        """Read rows of a matrix, (row, column), in any order.
+
+        Raises
+        ------
+        StoreError
+            As ``array``.
         """
         ...
 
@@ -194,12 +213,16 @@ class LocalFolder:
         return files.create_exclusively(self._path / path, content)
 
     def write_group(
-        self, path: str, values: Mapping[str, NDArray[Any]], attributes: dict[str, Any]
+        self,
+        path: str,
+        values: Mapping[str, NDArray[Any]],
+        attributes: dict[str, Any],
+        encoding: Encoding = PLAIN,
     ) -> dict[str, StoredFile]:
         directory = self._path / path
         try:
             files.make_directories(directory.parent)
-            arrays.write_group(directory, values, attributes)
+            arrays.write_group(directory, values, attributes, encoding)
             return files.seal(directory)
         except BaseException:
             self.remove_tree(path)
@@ -210,6 +233,9 @@ class LocalFolder:
 
     def array(self, path: str, shape: tuple[int, ...]) -> NDArray[Any]:
         return arrays.read_array(self._path / path, shape)
+
+    def rows(self, path: str, shape: tuple[int, int], indices: NDArray[np.intp]) -> NDArray[Any]:
+        return arrays.read_rows(self._path / path, shape, indices)
 
     def measure(self, path: str) -> StoredFile:
         return files.measure(self._path / path)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from bridgex.errors import InvalidInputError, NotFoundError
 from bridgex.store.layout import layer_array
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
     from bridgex.schema import GoldFilter, Pair, WordPair
@@ -70,7 +73,7 @@ class Probes:
         -------
         NDArray[np.float32]
             Activations, (row, sample). Only the rows asked for are read where the store's arrays
-            can be memory-mapped.
+            can be memory-mapped; of compressed arrays, the chunks that hold them.
 
         Raises
         ------
@@ -82,20 +85,24 @@ class Probes:
             If a file of the store is missing or has another size than it should.
         """
         chosen = self._check(layer, np.asarray(indices))
-        result = np.empty((chosen.size, self.sample_count), dtype=np.float32)
-        start = 0
-        for block in self._blocks:
-            shape = (self.layer_sizes[layer], block.sample_count)
-            values = self._folder.array(f"{block.directory}/{layer_array(layer)}", shape)
-            end = start + block.sample_count
-            result[:, start:end] = values[chosen]
-            start = end
-        return result
+        return self._read(layer, chosen.size, partial(self._folder.rows, indices=chosen))
 
     def layer(self, layer: int) -> NDArray[np.float32]:
         """Read the activations of all neurons of a layer, float32 (neuron, sample)."""
         self._check(layer, np.arange(0))
-        return self.rows(layer, np.arange(self.layer_sizes[layer]))
+        return self._read(layer, self.layer_sizes[layer], self._folder.array)
+
+    def _read(
+        self, layer: int, row_count: int, read: Callable[[str, tuple[int, int]], NDArray[Any]]
+    ) -> NDArray[np.float32]:
+        result = np.empty((row_count, self.sample_count), dtype=np.float32)
+        start = 0
+        for block in self._blocks:
+            shape = (self.layer_sizes[layer], block.sample_count)
+            end = start + block.sample_count
+            result[:, start:end] = read(f"{block.directory}/{layer_array(layer)}", shape)
+            start = end
+        return result
 
     def _check(self, layer: int, indices: NDArray[np.generic]) -> NDArray[np.intp]:
         if not 0 <= layer < len(self.layer_sizes):
