@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -16,7 +17,7 @@ from bridgex.store import arrays, files
 from bridgex.store.encoding import PLAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -150,8 +151,25 @@ class Folder(Protocol):
         """
         ...
 
-    def remove(self, path: str) -> None:
-        """Remove a file, if it is there."""
+    def newest(self, path: str) -> float | None:
+        """Return when something in a directory was written last (Unix time), or None.
+
+        None says that there is no such directory, or that it is a link to another one.
+        """
+        ...
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """Remove files, durably. A file that is not there is none to remove.
+
+        Raises
+        ------
+        StoreError
+            If a file cannot be removed.
+        """
+        ...
+
+    def remove_empty(self, path: str) -> None:
+        """Remove the directories at and below a path that hold no file."""
         ...
 
     def remove_tree(self, path: str) -> None:
@@ -180,34 +198,68 @@ class LocalFolder:
         return str(self._path / path)
 
     def exists(self, path: str = "") -> bool:
-        return (self._path / path).exists()
+        with self._explained(path):
+            return (self._path / path).exists()
 
     def read(self, path: str) -> bytes:
-        return (self._path / path).read_bytes()
+        with self._explained(path):
+            return (self._path / path).read_bytes()
 
     def names(self, path: str = "") -> list[str]:
-        return sorted(entry.name for entry in self._entries(path) if not entry.is_dir())
+        return sorted(entry.name for entry in self._entries(path) if not _is_directory(entry))
 
     def folders(self, path: str = "") -> list[str]:
-        return sorted(entry.name for entry in self._entries(path) if entry.is_dir())
+        return sorted(entry.name for entry in self._entries(path) if _is_directory(entry))
 
     def _entries(self, path: str) -> list[os.DirEntry[str]]:
         try:
-            with os.scandir(self._path / path) as entries:
+            with self._explained(path), os.scandir(self._path / path) as entries:
                 return list(entries)
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             return []
 
+    @contextmanager
+    def _explained(self, path: str) -> Iterator[None]:
+        """Turn what the file system refuses into an error that says what to do."""
+        try:
+            yield
+        except (FileNotFoundError, StoreError):
+            raise
+        except OSError as error:
+            raise StoreError(
+                f"cannot read {error.filename or self.display(path)}: {error.strerror or error}",
+                hint="Permit reading it."
+                if isinstance(error, PermissionError)
+                else "Restore it from a copy; bridgex store verify lists all that is damaged.",
+            ) from error
+
     def walk(self, path: str = "") -> Iterator[Entry]:
-        for directory, _, names in os.walk(self._path / path):
+        for directory, names in self._directories(path):
             parent = Path(directory).relative_to(self._path).as_posix()
             for name in names:
-                try:
-                    status = os.stat(os.path.join(directory, name))  # noqa: PTH116, PTH118  # many
-                except FileNotFoundError:
-                    continue
-                relative = name if parent == "." else f"{parent}/{name}"
-                yield Entry(relative, status.st_size, status.st_mtime)
+                status = _status(os.path.join(directory, name))  # noqa: PTH118  # there are many
+                if status:
+                    relative = name if parent == "." else f"{parent}/{name}"
+                    yield Entry(relative, status.st_size, status.st_mtime)
+
+    def _directories(self, path: str) -> Iterator[tuple[str, list[str]]]:
+        """List directories, and the files in each; links to directories are not followed."""
+
+        def refuse(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError):
+                raise error
+
+        with self._explained(path):
+            for directory, _, names in os.walk(self._path / path, onerror=refuse):
+                yield directory, names
+
+    def newest(self, path: str) -> float | None:
+        top = self._path / path
+        if top.is_symlink() or not top.is_dir():
+            return None
+        written = [entry.modified for entry in self.walk(path)]
+        statuses = (_status(directory) for directory, _ in self._directories(path))
+        return max([*written, *(status.st_mtime for status in statuses if status)], default=None)
 
     def create_exclusively(self, path: str, content: bytes) -> bool:
         return files.create_exclusively(self._path / path, content)
@@ -229,22 +281,54 @@ class LocalFolder:
             raise
 
     def attributes(self, path: str) -> dict[str, Any]:
-        return arrays.read_attributes(self._path / path)
+        with self._explained(path):
+            return arrays.read_attributes(self._path / path)
 
     def array(self, path: str, shape: tuple[int, ...]) -> NDArray[Any]:
-        return arrays.read_array(self._path / path, shape)
+        with self._explained(path):
+            return arrays.read_array(self._path / path, shape)
 
     def rows(self, path: str, shape: tuple[int, int], indices: NDArray[np.intp]) -> NDArray[Any]:
         return arrays.read_rows(self._path / path, shape, indices)
 
     def measure(self, path: str) -> StoredFile:
-        return files.measure(self._path / path)
+        with self._explained(path):
+            return files.measure(self._path / path)
 
-    def remove(self, path: str) -> None:
-        (self._path / path).unlink(missing_ok=True)
+    def remove(self, paths: Sequence[str]) -> None:
+        try:
+            for path in paths:
+                (self._path / path).unlink(missing_ok=True)
+            for directory in {(self._path / path).parent for path in paths}:
+                files.sync_directory(directory)
+        except OSError as error:
+            raise StoreError(
+                f"cannot remove {error.filename}: {error.strerror}",
+                hint="Permit writing there, then give the same command again.",
+            ) from error
+
+    def remove_empty(self, path: str) -> None:
+        for directory, _, _ in os.walk(self._path / path, topdown=False):
+            with suppress(OSError):  # it is not empty, or somebody else was faster
+                Path(directory).rmdir()
 
     def remove_tree(self, path: str) -> None:
         shutil.rmtree(self._path / path, ignore_errors=True)
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads nowhere
+        return False
+
+
+def _status(path: str) -> os.stat_result | None:
+    """Return the status of a file, of a link that leads nowhere, or None if there is neither."""
+    for follow in (True, False):
+        with suppress(OSError):
+            return os.stat(path, follow_symlinks=follow)  # noqa: PTH116  # a Path for each is slow
+    return None
 
 
 def open_folder(location: str | os.PathLike[str]) -> LocalFolder:

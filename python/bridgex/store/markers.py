@@ -170,6 +170,11 @@ class Marker:
         """
         try:
             return cls._from_json(json.loads(folder.read(path)), folder.display(path))
+        except FileNotFoundError:
+            raise StoreError(
+                f"the marker {folder.display(path)} has gone since it was listed",
+                hint="Give the same command again: somebody cleaned up in the meantime.",
+            ) from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(
                 f"the marker {folder.display(path)} is damaged: {error!r}",

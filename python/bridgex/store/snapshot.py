@@ -120,16 +120,23 @@ class Snapshot:
             for name in STATISTICS_ARRAYS
         }
         # All of a statistics part is read anyway, so its checksums cost next to nothing.
-        for name, committed in marker.files.items():
-            path = f"{marker.directory}/{name}"
-            if self._folder.measure(path) != committed:
-                raise damaged(self._folder.display(path), "it is not what was committed")
+        for name in marker.files:
+            self._check_file(marker, name)
         if arrays["positive_count"].max(initial=0) > marker.counted:
             raise damaged(
                 self._folder.display(marker.directory),
                 f"a neuron is on at more than its {marker.counted} tokens",
             )
         return NeuronStatistics(**arrays, token_count=marker.counted, record_count=marker.records)
+
+    def _check_file(self, marker: Marker, name: str) -> None:
+        path = f"{marker.directory}/{name}"
+        try:
+            found = self._folder.measure(path)
+        except FileNotFoundError:
+            raise damaged(self._folder.display(path), "the file is missing") from None
+        if found != marker.files[name]:
+            raise damaged(self._folder.display(path), "it is not what was committed")
 
     def probes(self, pair: Pair, gold: GoldFilter | None = None) -> Probes:
         """Open the probe activations of a pair.
