@@ -11,7 +11,7 @@ UV ?= $(or $(shell command -v uv 2>/dev/null),$(BIN)/uv)
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 
-.PHONY: help setup fmt lint test test-fast test-rust test-python bench bench-python bench-rust bench-profile bench-page demo docs fuzz requirements clean
+.PHONY: help setup fmt lint test test-fast test-rust test-python test-faults bench bench-python bench-rust bench-profile bench-page demo docs fuzz requirements clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -69,6 +69,9 @@ test-python: $(VENV)/.dev  ## the Python tests
 
 test-fast: $(VENV)/.dev  ## the tests that need no model
 	$(BIN)/pytest --quiet tests/unit tests/properties tests/golden
+
+test-faults: $(VENV)/.dev  ## the long tests: processes killed by the hundred, races
+	$(BIN)/pytest --verbose --timeout 3600 -m long
 
 BENCHES := target/benches
 SELECT ?= test

@@ -1,0 +1,143 @@
+"""What the killed processes do to stores, and what must be true of a store at any instant."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from bridgex.corpora import split_parts, split_words
+from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
+from bridgex.store import Probes, Snapshot, Store
+from bridgex.testing import synthetic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+PART_BYTES = 40
+BLOCK = 4
+PAIR = Pair("id", "tl")
+GOLD: GoldFilter = "keep"
+
+
+def text(parts: int) -> list[str]:
+    """Return a text of that many parts of two records."""
+    return [f"rekodi namba {number:06d}" for number in range(2 * parts)]
+
+
+def open_store(path: Path) -> Store:
+    return Store.open_or_create(
+        path, synthetic.provenance(), part_bytes=PART_BYTES, probe_block=BLOCK
+    )
+
+
+def ingest(
+    path: Path, records: list[str], *, corpus: str = "default", seed: int | None = None
+) -> int:
+    """Ingest a text and probes of its records as words; return the number of commits won.
+
+    Parts are taken in the order of the text, or in one that follows from the seed.
+    """
+    store = open_store(path)
+    parts = list(split_parts(records, language="sw", corpus=corpus, part_bytes=PART_BYTES))
+    if seed is not None:
+        parts = [parts[index] for index in np.random.default_rng(seed).permutation(len(parts))]
+    won = sum(
+        store.add_statistics(part, synthetic.statistics(part.records))
+        for part in store.missing_parts(parts)
+    )
+    words = split_words((WordPair(record, ("x",)) for record in records), pair=PAIR, block=BLOCK)
+    return won + sum(
+        store.add_probes(part, synthetic.probes(part, GOLD), GOLD)
+        for part in store.missing_probes(words, GOLD)
+    )
+
+
+def statistics_bits(statistics: NeuronStatistics) -> list[object]:
+    return [
+        value.tobytes() if isinstance(value, np.ndarray) else value
+        for value in vars(statistics).values()
+    ]
+
+
+def probes_bits(probes: Probes) -> list[object]:
+    layers = [probes.layer(layer).tobytes() for layer in range(len(probes.layer_sizes))]
+    return [probes.words, probes.considered, probes.sample_count, *layers]
+
+
+def bits(path: Path) -> str:
+    """Return a digest of everything that a reader gets from a store."""
+    snapshot = Store.open(path).snapshot()
+    found: list[object] = [
+        [language, statistics_bits(snapshot.statistics(language))]
+        for language in snapshot.languages
+    ]
+    found += [[pair, probes_bits(snapshot.probes(pair))] for pair in snapshot.pairs]
+    return hashlib.sha256(repr(found).encode()).hexdigest()
+
+
+def check(path: Path) -> int:
+    """Check that a view of a store adds up exactly; return the number of records in it."""
+    if not (path / "zarr.json").exists():
+        return 0
+    snapshot = Store.open(path).snapshot()
+    check_probes(snapshot)
+    if "sw" not in snapshot.languages:
+        return 0
+    markers = snapshot.markers("commits/statistics/sw")
+    records = [
+        (marker.series[1], number)
+        for marker in markers
+        for number in range(marker.records_before, marker.records_end)
+    ]
+    assert len(set(records)) == len(records), "a record counts twice"
+    expected = statistics_of(tuple(sorted(number for _, number in records)))
+    found = snapshot.statistics("sw")
+    assert (found.record_count, found.token_count) == (len(records), expected.token_count)
+    assert (found.positive_count == expected.positive_count).all()
+    assert (found.maximum == expected.maximum).all()
+    np.testing.assert_allclose(found.sum, expected.sum, rtol=1e-12)
+    return found.record_count
+
+
+def check_probes(snapshot: Snapshot) -> None:
+    """Check that every sample is there once, in order, with its own activations."""
+    for pair in snapshot.pairs:
+        probes = snapshot.probes(pair)
+        assert probes.words == tuple(sorted(set(probes.words)))
+        for whole in split_words(probes.words, pair=pair, block=10**6):
+            expected = synthetic.probes(whole, GOLD)
+            for layer, values in enumerate(expected.activations):
+                assert (probes.layer(layer) == values).all()
+
+
+@cache
+def statistics_of(numbers: tuple[int, ...]) -> NeuronStatistics:
+    """Return the statistics of some records of the text, computed once."""
+    records = text(max(numbers, default=0) + 1)
+    return synthetic.statistics(records[number] for number in numbers)
+
+
+class Work(NamedTuple):
+    """Something that is done to the store ``store`` in a directory, and what comes before it."""
+
+    prepare: Callable[[Path], object]
+    act: Callable[[Path], object]
+
+
+def ingest_short(root: Path) -> None:
+    """Ingest a text whose last part, and whose last block of words, is short."""
+    ingest(root / "store", text(5)[:5])
+
+
+def ingest_long(root: Path) -> None:
+    ingest(root / "store", text(4)[:7])
+
+
+WORKS = {
+    "ingest": Work(lambda _: None, ingest_long),
+    "grow": Work(ingest_short, ingest_long),
+}
