@@ -17,10 +17,15 @@ import numpy as np
 from bridgex.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 Site = Literal["act", "post"]
 GoldFilter = Literal["keep", "off"]
+
+IMPORTED = "imported from"
+"""Policy of activations that were captured by other programs: which."""
 
 MINIMUM_SAMPLES = 32
 """Probe samples below which a pair is refused: dependence estimated from fewer would be noise."""
@@ -82,6 +87,11 @@ class Provenance:
         return np.array([0, *accumulate(self.layer_sizes)], dtype=np.int64)
 
     @property
+    def imported(self) -> bool:
+        """Whether the activations were captured by other programs."""
+        return IMPORTED in self.policies
+
+    @property
     def neuron_count(self) -> int:
         """Number of neurons over all layers."""
         return sum(self.layer_sizes)
@@ -123,6 +133,9 @@ class Provenance:
 class NeuronStatistics:
     """Sums over the tokens of some text, per neuron. A commutative monoid under ``merge``.
 
+    What is not known of statistics that were made elsewhere (``sum``, ``sum_squares`` or
+    ``maximum``) is NaN at every neuron, and so is what it is merged into.
+
     Attributes
     ----------
     positive_count
@@ -154,6 +167,21 @@ class NeuronStatistics:
             record_count=0,
         )
 
+    @classmethod
+    def of_known(
+        cls, arrays: Mapping[str, NDArray[Any]], *, token_count: int, record_count: int
+    ) -> NeuronStatistics:
+        """Return statistics of which only ``positive_count`` and some others are known."""
+        unknown = np.full(arrays["positive_count"].size, np.nan)
+        return cls(
+            positive_count=arrays["positive_count"],
+            sum=arrays.get("sum", unknown),
+            sum_squares=arrays.get("sum_squares", unknown),
+            maximum=arrays.get("maximum", unknown.astype(np.float32)),
+            token_count=token_count,
+            record_count=record_count,
+        )
+
     def merge(self, other: NeuronStatistics) -> NeuronStatistics:
         """Return the statistics of both texts together."""
         if self.positive_count.shape != other.positive_count.shape:
@@ -171,6 +199,17 @@ class NeuronStatistics:
         )
 
     @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names of the statistics that are not known."""
+        names = ("sum", "sum_squares", "maximum")
+        return tuple(name for name in names if np.isnan(getattr(self, name)[:1]).any())
+
+    def known(self) -> dict[str, NDArray[Any]]:
+        """Return the statistics that are known, by name."""
+        names = ("positive_count", "sum", "sum_squares", "maximum")
+        return {name: getattr(self, name) for name in names if name not in self.unknown}
+
+    @property
     def activation_probability(self) -> NDArray[np.float64]:
         """``positive_count / token_count``, float64 (neuron,)."""
         if self.token_count == 0:
@@ -182,6 +221,12 @@ class NeuronStatistics:
         """``sum / token_count``, float64 (neuron,)."""
         if self.token_count == 0:
             raise InvalidInputError("no token was counted, so no mean is defined")
+        if "sum" in self.unknown:
+            raise InvalidInputError(
+                "the mean of the activations is needed, to order neurons that are on as often, and "
+                "is not known of statistics that were imported without it",
+                hint="Choose what does without: --preset paper, --select lape or threshold.",
+            )
         return self.sum / self.token_count
 
 

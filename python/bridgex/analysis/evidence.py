@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bridgex.analysis.rules import Select, Selection, Ties
+    from bridgex.analysis.rules import Select, Selection
     from bridgex.schema import NeuronStatistics
 
     Masks = NDArray[np.bool_]
@@ -156,16 +156,18 @@ def _tops(
     spans = rule.spans(layer_offsets)
     masks = np.zeros((len(statistics), int(layer_offsets[-1])), dtype=np.bool_)
     for row, values, one in zip(masks, evidence, statistics.values(), strict=True):
+        mean = one.mean if rule.ties == "break" else None
         for span in spans:
             k = rule.size(span.stop - span.start)
-            row[span] = _top(values[span], k, one.mean[span], rule.ties)
+            row[span] = _top(values[span], k, None if mean is None else mean[span])
     return masks
 
 
 def _top(
-    values: NDArray[np.float64], k: int, tie_break: NDArray[np.float64], ties: Ties
+    values: NDArray[np.float64], k: int, tie_break: NDArray[np.float64] | None
 ) -> NDArray[np.bool_]:
-    if ties == "include":
+    """Return the k largest; without anything to break ties, all that equal the last one too."""
+    if tie_break is None:
         included: NDArray[np.bool_] = values >= np.partition(values, -k)[-k]
         return included
     mask = np.zeros(values.size, dtype=np.bool_)

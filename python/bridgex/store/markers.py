@@ -130,6 +130,10 @@ class Marker:
         """Bytes in the files of the part."""
         return sum(file.size for file in self.files.values())
 
+    def has_array(self, name: str) -> bool:
+        """Say whether the part has an array of this name."""
+        return f"{name}/zarr.json" in self.files
+
     def to_bytes(self) -> bytes:
         """Return the marker as it is stored: JSON with its own checksum."""
         value: dict[str, Any] = {

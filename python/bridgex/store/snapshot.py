@@ -118,6 +118,8 @@ class Snapshot:
         arrays = {
             name: self._folder.array(f"{marker.directory}/{name}", shape)
             for name in STATISTICS_ARRAYS
+            # What was imported lacks what the other program did not write.
+            if marker.has_array(name) or not self._provenance.imported
         }
         # All of a statistics part is read anyway, so its checksums cost next to nothing.
         for name in marker.files:
@@ -127,7 +129,9 @@ class Snapshot:
                 self._folder.display(marker.directory),
                 f"a neuron is on at more than its {marker.counted} tokens",
             )
-        return NeuronStatistics(**arrays, token_count=marker.counted, record_count=marker.records)
+        return NeuronStatistics.of_known(
+            arrays, token_count=marker.counted, record_count=marker.records
+        )
 
     def _check_file(self, marker: Marker, name: str) -> None:
         path = f"{marker.directory}/{name}"

@@ -12,7 +12,7 @@ from bridgex.store.checks import check_probes, check_statistics
 from bridgex.store.committed import Committed, Coverage
 from bridgex.store.folder import LocalFolder, open_folder
 from bridgex.store.info import StoreInfo, language_info, pair_info
-from bridgex.store.layout import DIGESTS_ARRAY, FORMAT_VERSION, STATISTICS_ARRAYS, layer_array
+from bridgex.store.layout import DIGESTS_ARRAY, FORMAT_VERSION, layer_array
 from bridgex.store.root import Root, check_identity, create_root, read_root
 from bridgex.store.snapshot import Snapshot
 from bridgex.store.writer import commit, new_attempt
@@ -184,8 +184,7 @@ class Store:
             If the part cannot be written.
         """
         check_statistics(part, statistics, self.provenance)
-        arrays = {name: getattr(statistics, name) for name in STATISTICS_ARRAYS}
-        return self._add(self._of_corpus(part), statistics.token_count, arrays, {})
+        return self._add(self._of_corpus(part), statistics.token_count, statistics.known(), {})
 
     def has_probes(self, part: WordPart, gold: GoldFilter) -> bool:
         """Say whether all word pairs of a part were looked at. Raises as ``add_probes``."""
