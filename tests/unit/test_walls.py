@@ -25,9 +25,10 @@ MAY_ENTER = {
     "analysis": ("store", "_native"),
     "evals": ("analysis",),
     "engines": ("capture", "store"),
+    "exchange": ("store", "analysis"),
     "pipeline": ("capture", "store", "analysis", "evals", "engines", "data"),
     "__main__": ("cli",),
-    "cli": ("capture", "store", "analysis", "evals", "engines", "pipeline", "data"),
+    "cli": ("capture", "store", "analysis", "evals", "engines", "exchange", "pipeline", "data"),
 }
 
 # Libraries that only these rooms may import.
@@ -42,7 +43,7 @@ ONLY_IN = {
     "google_crc32c": ("store",),
     "click": ("cli",),
     "rich": ("cli",),
-    "polars": ("cli", "evals"),
+    "polars": ("cli", "evals", "exchange"),
     "babel": ("data",),
     "langcodes": ("languages",),
     "language_data": ("languages",),

@@ -155,6 +155,15 @@ class LanguageNeurons:
         masks = np.array([self.mask(language) for language in languages])
         return replace(self, languages=tuple(languages), masks=masks)
 
+    def beside(self, name: str, mask: NDArray[np.bool_]) -> LanguageNeurons:
+        """Return these sets and one from elsewhere, under a name that no language has."""
+        if name in self.languages:
+            raise InvalidInputError(
+                f"there is a set {name!r} already", hint="Give the other one another name."
+            )
+        masks = np.vstack([self.masks, mask])
+        return replace(self, languages=(*self.languages, name), masks=masks)
+
     def within(self, layers: Sequence[int]) -> LanguageNeurons:
         """Return the neurons of some of the layers, chosen as among all; the others hold none."""
         check_layers(layers, self.layer_offsets.size - 1)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bridgex.capture.generation import generate
     from bridgex.capture.gold import GoldAgreement, gold_agreement, gold_filter
     from bridgex.capture.models import CaptureModel, load_model
+    from bridgex.capture.tensors import load_tensors
 
 __all__ = [
     "CaptureModel",
@@ -29,6 +30,7 @@ __all__ = [
     "gold_agreement",
     "gold_filter",
     "load_model",
+    "load_tensors",
 ]
 
 _HOMES = {
@@ -42,6 +44,7 @@ _HOMES = {
     "gold_agreement": "gold",
     "gold_filter": "gold",
     "load_model": "models",
+    "load_tensors": "tensors",
 }
 
 

@@ -96,6 +96,25 @@ class LanguageFile(click.ParamType[tuple[str, Path]]):
         return LanguageCode().convert(language, param, ctx), Path(path)
 
 
+class NamedFile(click.ParamType[tuple[str, Path]]):
+    """A file, and what it is called in the answer."""
+
+    name = "[name=]file"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Path]:
+        """Return the name, by default the file's without its ending, and the path."""
+        if isinstance(value, tuple):
+            return value[0], value[1]
+        name, separator, path = value.partition("=")
+        if not separator:
+            return Path(value).stem, Path(value)
+        if not name or not path:
+            self.fail(f"expected NAME=FILE or FILE, got {value!r}", param, ctx)
+        return name, Path(path)
+
+
 class OutputFile(click.ParamType[Path]):
     """A file to be written: refused at once where it cannot be, not after the work."""
 

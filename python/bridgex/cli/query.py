@@ -11,6 +11,7 @@ from bridgex.cli.options import (
     GOLD,
     LanguageCodes,
     LayerRange,
+    NamedFile,
     combined,
     output_options,
     pair_options,
@@ -53,12 +54,21 @@ def command() -> None:
     show_default=True,
     help="What the table shows; the other formats hold all of them.",
 )
+@click.option(
+    "--neuron-list",
+    "lists",
+    type=NamedFile(),
+    multiple=True,
+    help="A set from elsewhere: a file with (layer, neuron) on every line, such as "
+    "top_neurons_LANGUAGE.txt. Without a name it goes by the file's. Repeatable.",
+)
 @selection_options
 @threads_option
 @output_options
 def overlap(
     *,
     measure: Measure,
+    lists: tuple[tuple[str, Path], ...],
     threads: int | None,
     format_: Format,
     output: Path | None,
@@ -73,6 +83,7 @@ def overlap(
     from bridgex.cli.set_views import overlap_answer
 
     neurons, _ = _language_neurons(**question)
+    neurons = _beside(neurons, lists, question["layers"])
     found = count(neurons, threads=threads)
     answer = overlap_answer(found, neurons, layers=question["layers"], measure=measure)
     emit(answer, format_=format_, output=output)
@@ -199,6 +210,19 @@ def _scored(
         inputs, found, resampling=resampling, threads=threads, reporter=reporter(passing=True)
     )
     return found, trust
+
+
+def _beside(
+    neurons: LanguageNeurons,
+    lists: tuple[tuple[str, Path], ...],
+    layers: tuple[int, ...] | None,
+) -> LanguageNeurons:
+    """Put sets that are read from files beside those of the languages."""
+    from bridgex.exchange import read_neuron_list
+
+    for name, path in lists:
+        neurons = neurons.beside(name, read_neuron_list(path, neurons.layer_offsets))
+    return neurons if layers is None else neurons.within(layers)
 
 
 def _language_neurons(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridgex.cli.export import export
+from bridgex.cli.imports import import_
 from bridgex.cli.options import output_options
 from bridgex.cli.output import emit
 
@@ -28,3 +30,7 @@ def info(store: Path, format_: Format, output: Path | None) -> None:
     from bridgex.store import Store
 
     emit(info_answer(Store.open(store).info()), format_=format_, output=output)
+
+
+command.add_command(export)
+command.add_command(import_)
