@@ -1,219 +1,271 @@
-"""Whatever was ingested when, by whom and how far: every record counts exactly once.
+"""Whatever was ingested when, by whom and how far, and whoever died: every record counts once.
 
-The same statistics must come out bit for bit. Their sums are of floating-point numbers that
-depend on every letter, so another order of addition shows as well.
+Hypothesis invents histories of a store: texts and a word list that grow, workers that overtake
+each other, die or are given a text that changed. What comes out must be, bit for bit, what one
+ingestion of the final texts into a fresh store gives. The sums are of floating-point numbers that
+depend on every letter, so a record lost, counted twice or added in another order shows.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
-import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import zarr
-from hypothesis import given, settings
+import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from tests.dying_folder import Died, DyingFolder, scratch
 
-from bridgex.corpora import split_parts, split_words
+from bridgex.corpora import CorpusPart, WordPart, split_parts, split_words
+from bridgex.errors import InvalidInputError
 from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
-from bridgex.store import Probes, Store
-from bridgex.store.arrays import read_array, read_by_zarr, write_group
-from bridgex.store.encoding import Codec, chosen_encoding
+from bridgex.store import Store
+from bridgex.store.folder import LocalFolder
+from bridgex.store.root import read_root
 from bridgex.testing import synthetic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bridgex.store import Snapshot
 
 PART_BYTES = 12
 BLOCK = 3
 PAIR = Pair("id", "tl")
-RECORDS = st.lists(st.text("abc", min_size=1, max_size=6), min_size=1, max_size=14, unique=True)
-# What one worker did: parts of the text as it was when it had some length, in any order.
-STEPS = st.lists(st.tuples(st.integers(1, 14), st.integers(0, 5)), max_size=5)
-WORKERS = st.lists(STEPS, max_size=3)
+CORPORA = (("en", "default"), ("sw", "default"), ("sw", "news"))
+GOLDS: tuple[GoldFilter, ...] = ("keep", "off")
+RECORD = st.text("abc", min_size=1, max_size=6)
+RECORDS = st.lists(RECORD, min_size=1, max_size=8)
+
+Series = tuple[str, ...]
+Part = CorpusPart | WordPart
+SERIES: list[Series] = [*CORPORA, *((*PAIR, gold) for gold in GOLDS)]
 
 
-def new_store(directory: Path) -> Store:
-    return Store.open_or_create(
-        directory, synthetic.provenance(), part_bytes=PART_BYTES, probe_block=BLOCK
-    )
+def is_corpus(series: Series) -> bool:
+    return len(series) == 2
 
 
-def add_statistics(store: Store, text: list[str], chosen: int | None = None) -> None:
-    parts = list(split_parts(text, language="sw", part_bytes=PART_BYTES))
-    for part in parts if chosen is None else parts[chosen : chosen + 1]:
-        store.add_statistics(part, synthetic.statistics(part.records))
+def parts_of(series: Series, records: list[str]) -> list[Part]:
+    if is_corpus(series):
+        language, corpus = series
+        parts = split_parts(records, language=language, corpus=corpus, part_bytes=PART_BYTES)
+        return list[Part](parts)
+    words = (WordPair(record, (record[::-1],)) for record in records)
+    return list[Part](split_words(words, pair=PAIR, block=BLOCK))
 
 
-def add_probes(store: Store, text: list[str], gold: GoldFilter, chosen: int | None = None) -> None:
-    words = (WordPair(record, (record[::-1],)) for record in text)
-    parts = list(split_words(words, pair=PAIR, block=BLOCK))
-    for part in parts if chosen is None else parts[chosen : chosen + 1]:
-        store.add_probes(part, synthetic.probes(part, gold), gold)
+def add(store: Store, series: Series, part: Part) -> bool:
+    if isinstance(part, CorpusPart):
+        return store.add_statistics(part, synthetic.statistics(part.records))
+    gold = gold_of(series)
+    return store.add_probes(part, synthetic.probes(part, gold), gold)
 
 
-def bits(statistics: NeuronStatistics) -> list[object]:
-    return [
-        value.tobytes() if isinstance(value, np.ndarray) else value
-        for value in vars(statistics).values()
-    ]
+def gold_of(series: Series) -> GoldFilter:
+    return "keep" if series[-1] == "keep" else "off"
 
 
-def probe_bits(probes: Probes) -> list[object]:
-    layers = [probes.layer(layer).tobytes() for layer in range(len(probes.layer_sizes))]
-    return [probes.words, probes.considered, probes.sample_count, *layers]
+def missing(store: Store, series: Series, parts: list[Part]) -> Iterator[Part]:
+    corpus_parts = [part for part in parts if isinstance(part, CorpusPart)]
+    yield from store.missing_parts(corpus_parts)
+    word_parts = [part for part in parts if isinstance(part, WordPart)]
+    yield from store.missing_probes(word_parts, gold_of(series))
 
 
-def scratch() -> tempfile.TemporaryDirectory[str]:
-    """A directory in memory where there is one: flushing to a disk is not what is tested here."""
-    memory = Path("/dev/shm")  # noqa: S108  # the name of a file system, not of a file
-    return tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None)
+def ingest(store: Store, series: Series, records: list[str]) -> None:
+    for part in missing(store, series, parts_of(series, records)):
+        add(store, series, part)
 
 
-def gather(target: Path, sources: list[Path]) -> None:
-    """Put what workers committed on their own into one store: what any race could have left."""
-    for source in sources:
-        shutil.copytree(source, target, dirs_exist_ok=True)
+def bits(value: object) -> object:
+    return value.tobytes() if isinstance(value, np.ndarray) else value
 
 
-@given(RECORDS, WORKERS)
-@settings(max_examples=12, deadline=None)
-def test_statistics_of_a_growing_text(records: list[str], workers: list[Any]) -> None:
-    with scratch() as name:
-        root = Path(name)
-        for index, steps in enumerate(workers):
-            worker = new_store(root / f"worker{index}")
-            for length, chosen in steps:
-                add_statistics(worker, records[:length], chosen)
-        grown = new_store(root / "grown")
-        gather(grown.path, sorted(root.glob("worker*")))
-        add_statistics(grown, records)
-        once = new_store(root / "once")
-        add_statistics(once, records)
-        result = grown.snapshot().statistics("sw")
-        assert result.record_count == len(records)
-        assert bits(result) == bits(once.snapshot().statistics("sw"))
-        assert grown.info().languages[0].missing_records == 0
+def everything(snapshot: Snapshot) -> dict[object, object]:
+    """Return every bit that a reader gets."""
+    found: dict[object, object] = {}
+    for language in snapshot.languages:
+        corpora = {
+            marker.series[1] for marker in snapshot.markers(f"commits/statistics/{language}")
+        }
+        for corpus in (None, *corpora):
+            statistics = snapshot.statistics(language, corpus)
+            found[language, corpus] = [bits(value) for value in vars(statistics).values()]
+    for pair in snapshot.pairs:
+        golds = {marker.series[2] for marker in snapshot.markers(f"commits/probes/{pair}")}
+        for gold in golds & set(GOLDS):
+            probes = snapshot.probes(pair, gold_of((gold,)))
+            layers = [probes.layer(layer).tobytes() for layer in range(len(probes.layer_sizes))]
+            found[pair, gold] = [probes.words, probes.considered, layers]
+    return found
 
 
-@given(RECORDS, WORKERS, st.sampled_from(["keep", "off"]))
-@settings(max_examples=8, deadline=None)
-def test_probes_of_a_growing_word_list(
-    records: list[str], workers: list[Any], gold: GoldFilter
-) -> None:
-    with scratch() as name:
-        root = Path(name)
-        for index, steps in enumerate(workers):
-            worker = new_store(root / f"worker{index}")
-            for length, chosen in steps:
-                add_probes(worker, records[:length], gold, chosen)
-        grown = new_store(root / "grown")
-        gather(grown.path, sorted(root.glob("worker*")))
-        add_probes(grown, records, gold)
-        once = new_store(root / "once")
-        add_probes(once, records, gold)
-        result = grown.snapshot().probes(PAIR)
-        assert result.considered == len(records)
-        assert probe_bits(result) == probe_bits(once.snapshot().probes(PAIR))
+class Growth(RuleBasedStateMachine):
+    """The history of one store. ``texts`` is what there is by now, for every series."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.scratch = scratch()
+        self.path = Path(self.scratch.name, "store")
+        self.store = self.new_store(self.path)
+        self.texts: dict[Series, list[str]] = {series: [] for series in SERIES}
+        # How many records were there when an ingestion of the whole text last got through.
+        self.ingested = dict.fromkeys(SERIES, 0)
+        self.snapshots: list[tuple[Snapshot, dict[object, object]]] = []
 
-@given(RECORDS, st.randoms(use_true_random=False))
-@settings(max_examples=10, deadline=None)
-def test_the_order_of_commits_does_not_matter(records: list[str], random: Any) -> None:
-    with scratch() as name:
-        parts = list(split_parts(records, language="sw", part_bytes=PART_BYTES))
-        results = []
-        for index in range(2):
-            store = new_store(Path(name, f"store{index}"))
-            for part in parts:
-                assert store.add_statistics(part, synthetic.statistics(part.records))
-            random.shuffle(parts)
-            results.append(bits(store.snapshot().statistics("sw")))
-        assert results[0] == results[1]
+    def new_store(self, path: Path) -> Store:
+        return Store.create(path, synthetic.provenance(), part_bytes=PART_BYTES, probe_block=BLOCK)
 
+    def dying_store(self, changes: int, *, halfway: bool) -> Store:
+        folder = DyingFolder(self.path, changes, halfway=halfway)
+        return Store(folder, read_root(folder))
 
-ARRAYS = hnp.arrays(
-    st.sampled_from([np.int64, np.uint64, np.float64, np.float32, np.float16]),
-    hnp.array_shapes(min_dims=1, max_dims=2, max_side=9),
-    elements={"allow_nan": True},
-)
+    @initialize(records=st.lists(RECORDS, min_size=len(SERIES), max_size=len(SERIES)))
+    def begin(self, records: list[list[str]]) -> None:
+        for series, first in zip(SERIES, records, strict=True):
+            self.append(series, first)
 
+    @rule(series=st.sampled_from(SERIES), records=RECORDS)
+    def append(self, series: Series, records: list[str]) -> None:
+        """Texts may repeat a record; a word list leaves out what it has."""
+        text = [*self.texts[series], *records]
+        self.texts[series] = text if is_corpus(series) else list(dict.fromkeys(text))
 
-@given(ARRAYS)
-@settings(max_examples=30, deadline=None)
-def test_a_memory_map_holds_what_zarr_reads(values: np.ndarray[Any, Any]) -> None:
-    with scratch() as name:
-        directory = Path(name, "part")
-        write_group(directory, {"values": values}, {})
-        mapped = read_array(directory / "values", values.shape)
-        through_zarr = read_by_zarr(directory / "values")
-        assert isinstance(mapped, np.memmap)
-        assert not isinstance(through_zarr, np.memmap)
-        assert mapped.tobytes() == through_zarr.tobytes() == values.tobytes()
-        assert mapped.dtype == through_zarr.dtype == values.dtype
+    @rule(series=st.sampled_from(SERIES))
+    def ingest(self, series: Series) -> None:
+        ingest(self.store, series, self.texts[series])
+        self.ingested[series] = len(self.texts[series])
+        assert list(missing(self.store, series, parts_of(series, self.texts[series]))) == []
 
+    @rule(series=st.sampled_from(SERIES), count=st.integers(1, 3), data=st.data())
+    def work(self, series: Series, count: int, data: st.DataObject) -> None:
+        """One worker of several takes its share, and no other does."""
+        index = data.draw(st.integers(0, count - 1))
+        for part in missing(self.store, series, parts_of(series, self.texts[series])[index::count]):
+            add(self.store, series, part)
 
-@given(
-    hnp.arrays(
-        st.sampled_from([np.int64, np.float64, np.float32, np.float16]),
-        hnp.array_shapes(min_dims=1, max_dims=2, max_side=9),
-        elements={"allow_nan": True},
-    ),
-    st.sampled_from(["zstd", "blosc", "pcodec"]),
-    st.lists(st.integers(0, 8), max_size=6),
-)
-@settings(max_examples=30, deadline=None)
-def test_what_was_compressed_comes_back(
-    values: np.ndarray[Any, Any], codec: Codec, indices: list[int]
-) -> None:
-    rows = np.array([index % len(values) for index in indices], dtype=np.intp)
-    with scratch() as name:
-        directory = Path(name, "part")
-        write_group(directory, {"values": values}, {}, chosen_encoding(codec, None, None))
-        assert not (set(codec_names(directory / "values")) <= {"bytes"})
-        back = read_array(directory / "values", values.shape)
-        assert back.tobytes() == values.tobytes()
-        assert back.dtype == values.dtype
-        chosen = read_by_zarr(directory / "values", rows)
-        assert chosen.tobytes() == values[rows].tobytes()
+    @rule(series=st.sampled_from(SERIES), data=st.data())
+    def interleave(self, series: Series, data: st.DataObject) -> None:
+        """Workers that began when the text had some length each do parts, in turns."""
+        text = self.texts[series]
+        workers = [
+            (Store.open(self.path), parts_of(series, text[: data.draw(st.integers(1, len(text)))]))
+            for _ in range(data.draw(st.integers(2, 3)))
+        ]
+        for _ in range(data.draw(st.integers(1, 6))):
+            store, parts = data.draw(st.sampled_from(workers))
+            add(store, series, data.draw(st.sampled_from(parts)))
 
-
-def codec_names(directory: Path) -> list[str]:
-    """Names of the codecs in an array's metadata, those inside of shards for a sharded one."""
-    codecs = json.loads((directory / "zarr.json").read_text())["codecs"]
-    if codecs[0]["name"] == "sharding_indexed":
-        codecs = codecs[0]["configuration"]["codecs"]
-    return [codec["name"] for codec in codecs]
-
-
-LAYOUTS: list[dict[str, Any]] = [
-    {"compressors": "auto"},
-    {"serializer": zarr.codecs.BytesCodec(endian="big")},
-    {"chunks": (2, 3)},
-    {"chunk_key_encoding": {"name": "default", "separator": "."}},
-    {"chunks": (1, 1), "shards": (4, 6)},
-]
-
-
-@given(st.sampled_from(LAYOUTS), st.lists(st.integers(0, 3), max_size=6))
-@settings(max_examples=15, deadline=None)
-def test_rows_are_the_same_however_the_array_is_laid_out(
-    layout: dict[str, Any], indices: list[int]
-) -> None:
-    words = [WordPair(letter, ("x",)) for letter in "abcdef"]
-    (part,) = split_words(words, pair=PAIR)
-    block = synthetic.probes(part, "off", layer_sizes=(4,))
-    with scratch() as name:
-        store = Store.create(Path(name, "store"), synthetic.provenance(layer_sizes=(4,)))
-        store.add_probes(part, block, "off")
-        (directory,) = store.path.glob("parts/*/layer_0")
-        shutil.rmtree(directory)
-        options = {"chunks": (4, 6), "compressors": None, **layout}
-        array = zarr.create_array(
-            str(directory), shape=(4, 6), dtype="float32", fill_value=np.nan, **options
+    @rule(series=st.sampled_from(SERIES), data=st.data())
+    def overtake(self, series: Series, data: st.DataObject) -> None:
+        """Another worker commits the same part, or a longer one, just before this one does."""
+        text = self.texts[series]
+        mine = parts_of(series, text[: data.draw(st.integers(1, len(text)))])[-1]
+        theirs = next(
+            part
+            for part in parts_of(series, text)
+            if part.place.records_before == mine.place.records_before
         )
-        array[...] = block.activations[0]
-        rows = store.snapshot().probes(PAIR).rows(0, indices)
-        assert not isinstance(read_array(directory, (4, 6)), np.memmap)
-        assert rows.tobytes() == block.activations[0][indices].tobytes()
+        folder = OvertakenFolder(self.path, lambda: add(Store.open(self.path), series, theirs))
+        won = add(Store(folder, read_root(folder)), series, mine)
+        assert not (won and folder.overtaken and mine == theirs)
+
+    @rule(series=st.sampled_from(SERIES), changes=st.integers(0, 7), halfway=st.booleans())
+    def die(self, series: Series, changes: int, halfway: bool) -> None:
+        try:
+            ingest(self.dying_store(changes, halfway=halfway), series, self.texts[series])
+        except Died:
+            return
+
+    @precondition(lambda self: any(self.ingested.values()))
+    @rule(length=st.integers(1, 6), data=st.data())
+    def change(self, length: int, data: st.DataObject) -> None:
+        """A text whose earlier records changed is refused, with the first one that did."""
+        series = data.draw(st.sampled_from([one for one in SERIES if self.ingested[one]]))
+        index = data.draw(st.integers(0, self.ingested[series] - 1))
+        changed = list(self.texts[series])
+        changed[index] = length * "x"
+        with pytest.raises(InvalidInputError, match=rf"record number {index + 1} differs"):
+            ingest(Store.open(self.path), series, changed)
+
+    @rule()
+    def reopen(self) -> None:
+        self.store = Store.open_or_create(self.path, synthetic.provenance())
+
+    @rule()
+    def look(self) -> None:
+        snapshot = self.store.snapshot()
+        self.snapshots.append((snapshot, everything(snapshot)))
+
+    @precondition(lambda self: self.snapshots)
+    @rule()
+    def look_again(self) -> None:
+        """A reader sees what was there when its view was taken, whatever came later."""
+        for snapshot, seen in self.snapshots:
+            assert everything(snapshot) == seen
+
+    @invariant()
+    def every_record_counts_once(self) -> None:
+        """The parts that count are pieces of the text, and add up to their statistics."""
+        snapshot = Store.open(self.path).snapshot()
+        for language in snapshot.languages:
+            total = NeuronStatistics.zeros(12)
+            for corpus in sorted(name for code, name in CORPORA if code == language):
+                total = total.merge(self.expected(snapshot, (language, corpus)))
+            found = snapshot.statistics(language)
+            assert [*map(bits, vars(found).values())] == [*map(bits, vars(total).values())]
+
+    def expected(self, snapshot: Snapshot, series: Series) -> NeuronStatistics:
+        """Add up what should count of a corpus, from its text."""
+        total, end = NeuronStatistics.zeros(12), 0
+        markers = snapshot.markers(f"commits/statistics/{series[0]}")
+        for marker in markers:
+            for member, _ in marker.pieces if marker.series == series else ():
+                assert member.records_before >= end, "a record counts twice"
+                end = member.records_end
+                records = self.texts[series][member.records_before : end]
+                total = total.merge(synthetic.statistics(records))
+        return total
+
+    def teardown(self) -> None:
+        fresh = self.new_store(Path(self.scratch.name, "fresh"))
+        for series, text in self.texts.items():
+            ingest(self.store, series, text)
+            ingest(fresh, series, text)
+        grown, once = self.store.snapshot(), fresh.snapshot()
+        assert everything(grown) == everything(once)
+        self.scratch.cleanup()
+
+
+class OvertakenFolder(LocalFolder):
+    """A directory where somebody else does something before the first marker is created."""
+
+    def __init__(self, path: Path, overtake: Callable[[], object]) -> None:
+        super().__init__(path)
+        self.overtaken = False
+        self._overtake = overtake
+
+    def create_exclusively(self, path: str, content: bytes) -> bool:
+        if not self.overtaken:
+            self.overtaken = bool(self._overtake())
+        return super().create_exclusively(path, content)
+
+
+TestGrowth = Growth.TestCase
+TestGrowth.settings = settings(max_examples=10, stateful_step_count=15, deadline=None)
+
+
+@pytest.mark.long
+def test_long_histories() -> None:
+    long = settings(max_examples=300, stateful_step_count=40, deadline=None)
+    run_state_machine_as_test(Growth, settings=long)
