@@ -16,12 +16,14 @@ everything that they name is on the disk. This is the only room that imports zar
 """
 
 from bridgex.store.committed import Coverage
+from bridgex.store.compact import Compaction, compact
 from bridgex.store.info import LanguageInfo, ProbesInfo, StoreInfo
 from bridgex.store.probes import Probes
 from bridgex.store.snapshot import Snapshot
 from bridgex.store.store import Store
 
 __all__ = [
+    "Compaction",
     "Coverage",
     "LanguageInfo",
     "Probes",
@@ -29,4 +31,5 @@ __all__ = [
     "Snapshot",
     "Store",
     "StoreInfo",
+    "compact",
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from bridgex.store.arrays import damaged
 from bridgex.store.layout import DIGESTS_ARRAY
 from bridgex.store.markers import Marker, marker_names
 from bridgex.store.places import covered, effective
@@ -49,6 +50,35 @@ def read_digests(folder: Folder, piece: Piece) -> NDArray[np.uint64]:
     digests = folder.array(f"{holder.directory}/{DIGESTS_ARRAY}", (holder.records,))
     start = member.records_before - holder.records_before
     return digests[start : start + member.records]
+
+
+def check_files(folder: Folder, marker: Marker, name: str = "") -> None:
+    """Compare the files of a part with their checksums.
+
+    Parameters
+    ----------
+    folder
+        The store.
+    marker
+        The part.
+    name
+        One file or array of it; all by default.
+
+    Raises
+    ------
+    StoreError
+        If a file is missing or not what was committed.
+    """
+    for file, committed in marker.files.items():
+        if name and file != name and not file.startswith(f"{name}/"):
+            continue
+        path = f"{marker.directory}/{file}"
+        try:
+            found = folder.measure(path)
+        except FileNotFoundError:
+            raise damaged(folder.display(path), "the file is missing") from None
+        if found != committed:
+            raise damaged(folder.display(path), "it is not what was committed")
 
 
 class Committed:

@@ -12,6 +12,9 @@ Codec = Literal["none", "zstd", "blosc", "pcodec"]
 
 CODECS: tuple[Codec, ...] = get_args(Codec)
 
+MANTISSA_BITS = 23
+"""Of float32."""
+
 _LEVELS: dict[Codec, tuple[int, int, int]] = {
     "zstd": (1, 3, 22),
     "blosc": (1, 5, 9),
@@ -54,13 +57,23 @@ def chosen_encoding(codec: Codec, level: int | None, keep_bits: int | None) -> E
     """
     if codec not in CODECS:
         raise InvalidInputError(f"expected one of the codecs {', '.join(CODECS)}, got {codec!r}")
-    if keep_bits is not None and codec == "none":
+    _check_bits(keep_bits, codec)
+    require(codec)
+    return Encoding(codec, _checked_level(codec, level), keep_bits)
+
+
+def _check_bits(keep_bits: int | None, codec: Codec) -> None:
+    if keep_bits is None:
+        return
+    if not 1 <= keep_bits <= MANTISSA_BITS:
+        raise InvalidInputError(
+            f"expected 1 to {MANTISSA_BITS} mantissa bits to keep, got {keep_bits}"
+        )
+    if codec == "none":
         raise InvalidInputError(
             f"rounding to {keep_bits} bits makes nothing smaller without a codec",
             hint="Choose a codec as well, for example --codec zstd.",
         )
-    require(codec)
-    return Encoding(codec, _checked_level(codec, level), keep_bits)
 
 
 def _checked_level(codec: Codec, level: int | None) -> int | None:

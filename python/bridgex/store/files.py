@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import google_crc32c
+import numpy as np
 
 from bridgex.store.layout import TEMPORARY_PREFIX
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
+    from typing import Any, BinaryIO
+
+    from numpy.typing import NDArray
 
 _READ_BYTES = 1 << 20
 _NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
@@ -137,6 +140,12 @@ def _seal_file(path: Path) -> StoredFile:
         sealed = _measure(file)
         os.fsync(file.fileno())
     return sealed
+
+
+def checksum(values: NDArray[Any]) -> int:
+    """Return the CRC-32C of the bytes of an array in C order."""
+    found: int = google_crc32c.value(np.ascontiguousarray(values))
+    return found
 
 
 def measure(path: Path) -> StoredFile:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 from bridgex.errors import NotFoundError
 from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
 from bridgex.store.arrays import damaged
-from bridgex.store.committed import read_digests
+from bridgex.store.committed import check_files, read_digests
 from bridgex.store.layout import COMMITS, STATISTICS_ARRAYS, language_commits, pair_commits
 from bridgex.store.markers import Marker, marker_names
 from bridgex.store.places import effective
@@ -67,12 +67,16 @@ class Snapshot:
     def markers(self, commits: str) -> list[Marker]:
         """Return the parts that count, of those committed in a directory, by series and place."""
         if commits not in self._markers:
-            read = [
-                Marker.read(self._folder, f"{commits}/{name}")
-                for name in self._names.get(commits, [])
-            ]
-            self._markers[commits] = effective(read, partial(read_digests, self._folder))
+            self._markers[commits] = effective(
+                self.committed(commits), partial(read_digests, self._folder)
+            )
         return self._markers[commits]
+
+    def committed(self, commits: str) -> list[Marker]:
+        """Return all parts committed in a directory: also those that do not count."""
+        return [
+            Marker.read(self._folder, f"{commits}/{name}") for name in self._names.get(commits, [])
+        ]
 
     def statistics(self, language: str, corpus: str | None = None) -> NeuronStatistics:
         """Add up the statistics of a language.
@@ -122,8 +126,7 @@ class Snapshot:
             if marker.has_array(name) or not self._provenance.imported
         }
         # All of a statistics part is read anyway, so its checksums cost next to nothing.
-        for name in marker.files:
-            self._check_file(marker, name)
+        check_files(self._folder, marker)
         if arrays["positive_count"].max(initial=0) > marker.counted:
             raise damaged(
                 self._folder.display(marker.directory),
@@ -132,15 +135,6 @@ class Snapshot:
         return NeuronStatistics.of_known(
             arrays, token_count=marker.counted, record_count=marker.records
         )
-
-    def _check_file(self, marker: Marker, name: str) -> None:
-        path = f"{marker.directory}/{name}"
-        try:
-            found = self._folder.measure(path)
-        except FileNotFoundError:
-            raise damaged(self._folder.display(path), "the file is missing") from None
-        if found != marker.files[name]:
-            raise damaged(self._folder.display(path), "it is not what was committed")
 
     def probes(self, pair: Pair, gold: GoldFilter | None = None) -> Probes:
         """Open the probe activations of a pair.
@@ -176,7 +170,6 @@ class Snapshot:
         return self._open_probes(pair, gold, chosen)
 
     def _open_probes(self, pair: Pair, gold: GoldFilter, markers: list[Marker]) -> Probes:
-        markers = sorted(markers, key=lambda marker: marker.records_before)
         return Probes(
             pair=pair,
             gold=gold,

@@ -121,6 +121,11 @@ class Store:
         return self._folder.path
 
     @property
+    def folder(self) -> LocalFolder:
+        """All that is in the store, by path."""
+        return self._folder
+
+    @property
     def provenance(self) -> Provenance:
         """Where the activations come from."""
         return self._root.provenance

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from bridgex.errors import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from numpy.typing import NDArray
 
     from bridgex.store.folder import Folder
@@ -25,8 +27,9 @@ def commit(
     marker: Marker,
     path: str,
     *,
-    arrays: dict[str, NDArray[Any]],
+    arrays: Mapping[str, NDArray[Any]],
     attributes: dict[str, Any],
+    check: Callable[[], None] | None = None,
 ) -> bool:
     """Write the arrays of a part and make it exist.
 
@@ -39,7 +42,9 @@ def commit(
     path
         Of the marker.
     arrays, attributes
-        What the part's group holds.
+        What the part's group holds; the marker says how it is compressed.
+    check
+        Called when all is written, before the part exists: an error keeps it from existing.
 
     Returns
     -------
@@ -52,10 +57,14 @@ def commit(
         If the part cannot be written. Nothing is committed then.
     """
     try:
-        files = folder.write_group(marker.directory, arrays, attributes)
+        files = folder.write_group(marker.directory, arrays, attributes, marker.encoding)
+        if check:
+            _checked(folder, marker, check)
         # From here on only a lost race may remove the attempt: an error or an interrupt can come
         # after the marker was created.
         won = folder.create_exclusively(path, replace(marker, files=files).to_bytes())
+    except StoreError:
+        raise
     except OSError as error:
         place = error.filename or folder.display(marker.directory)
         raise StoreError(
@@ -66,3 +75,11 @@ def commit(
     if not won:
         folder.remove_tree(marker.directory)
     return won
+
+
+def _checked(folder: Folder, marker: Marker, check: Callable[[], None]) -> None:
+    try:
+        check()
+    except BaseException:
+        folder.remove_tree(marker.directory)
+        raise

@@ -1,0 +1,182 @@
+"""The arrays of several parts as those of one, made one at a time when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numcodecs import BitRound
+
+from bridgex.errors import InvalidInputError, StoreError
+from bridgex.store.committed import check_files
+from bridgex.store.files import checksum
+from bridgex.store.layout import DIGESTS_ARRAY, STATISTICS_ARRAYS, layer_array
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from bridgex.progress import Progress
+    from bridgex.schema import Provenance
+    from bridgex.store.folder import Folder
+    from bridgex.store.markers import Marker
+
+_BLOCK_VALUES = 1 << 18
+
+
+class Joined(Mapping[str, "NDArray[Any]"]):
+    """Arrays of a part that several parts become. Each is read, checked and forgotten.
+
+    Parameters
+    ----------
+    folder
+        The store.
+    parts
+        The parts, in the order of their places.
+    provenance
+        Of the store.
+    keep_bits
+        Mantissa bits to round activations to; None leaves them as they are.
+    progress
+        Told of every array that was read back.
+
+    Attributes
+    ----------
+    largest_relative_error
+        Of all activations so far, largest difference to the value before, relative to it.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        parts: Sequence[Marker],
+        provenance: Provenance,
+        *,
+        keep_bits: int | None,
+        progress: Progress,
+    ) -> None:
+        self.largest_relative_error = 0.0
+        self._folder = folder
+        self._parts = parts
+        self._keep_bits = keep_bits
+        self._progress = progress
+        self._written: dict[str, tuple[tuple[int, ...], int]] = {}
+        self._makers: dict[str, Callable[[], NDArray[Any]]] = {DIGESTS_ARRAY: self._digests}
+        if parts[0].kind == "statistics":
+            for name in STATISTICS_ARRAYS:
+                # What is not known of one part that was imported is not known of the sum.
+                if not provenance.imported or all(part.has_array(name) for part in parts):
+                    self._makers[name] = partial(self._add_up, name, provenance.neuron_count)
+        elif any(part.counted for part in parts):
+            for layer, size in enumerate(provenance.layer_sizes):
+                name = layer_array(layer)
+                self._makers[name] = partial(self._side_by_side, name, size)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        values = self._makers[name]()
+        self._written[name] = (values.shape, checksum(values))
+        return values
+
+    def check_written(self, directory: str) -> None:
+        """Read back what was written, and refuse it unless it is what was to be written.
+
+        Raises
+        ------
+        StoreError
+            If an array is not.
+        """
+        for name, (shape, expected) in self._written.items():
+            path = f"{directory}/{name}"
+            if checksum(self._folder.array(path, shape)) != expected:
+                raise StoreError(
+                    f"{self._folder.display(path)} does not come back as it was written",
+                    hint="Nothing was changed. Check the disk, or choose another codec.",
+                )
+            self._progress.advance(1)
+
+    def _add_up(self, name: str, neuron_count: int) -> NDArray[Any]:
+        """Add a statistic in the order of places, as a reader of the parts does."""
+        operation, neutral = (np.maximum, -np.inf) if name == "maximum" else (np.add, 0)
+        shape = (neuron_count,)
+        total: NDArray[Any] | None = None
+        for part in self._parts:
+            values = self._read(part, name, shape)
+            if total is None:
+                total = np.full(shape, neutral, dtype=values.dtype)
+            operation(total, values, out=total)
+        assert total is not None
+        return total
+
+    def _side_by_side(self, name: str, neuron_count: int) -> NDArray[Any]:
+        """Put the samples of a layer next to each other, and round them."""
+        sampled = [part for part in self._parts if part.counted]
+        values = np.concatenate(
+            [self._read(part, name, (neuron_count, part.counted)) for part in sampled], axis=1
+        )
+        if self._keep_bits is not None:
+            error = round_in_place(values, self._keep_bits)
+            self.largest_relative_error = max(self.largest_relative_error, error)
+        return values
+
+    def _digests(self) -> NDArray[Any]:
+        return np.concatenate(
+            [self._read(part, DIGESTS_ARRAY, (part.records,)) for part in self._parts]
+        )
+
+    def _read(self, part: Marker, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        check_files(self._folder, part, name)
+        return self._folder.array(f"{part.directory}/{name}", shape)
+
+
+def round_in_place(values: NDArray[Any], keep_bits: int) -> float:
+    """Round floating-point values to a number of mantissa bits, ties to even.
+
+    Parameters
+    ----------
+    values
+        Floating-point values, of any shape; replaced by the rounded ones.
+    keep_bits
+        Explicit mantissa bits to keep; the others become zero.
+
+    Returns
+    -------
+    float
+        Largest difference to a value other than zero, relative to it. At most
+        ``2 ** -(keep_bits + 1)`` but for subnormal values.
+
+    Raises
+    ------
+    InvalidInputError
+        If the values have fewer bits, or one is rounded to infinity.
+    """
+    mantissa = np.finfo(values.dtype).nmant
+    if keep_bits > mantissa:
+        raise InvalidInputError(
+            f"cannot keep {keep_bits} bits: values of {values.dtype} have {mantissa}"
+        )
+    codec = BitRound(keep_bits)
+    largest = 0.0
+    flat = values.reshape(-1)
+    for start in range(0, flat.size, _BLOCK_VALUES):
+        before = flat[start : start + _BLOCK_VALUES]
+        after = codec.encode(before).view(values.dtype)
+        if not np.isfinite(after).all():
+            raise InvalidInputError(
+                f"{before[~np.isfinite(after)][0]} is rounded to infinity with {keep_bits} bits",
+                hint="Keep more bits.",
+            )
+        exact = before.astype(np.float64)
+        difference = np.abs(after.astype(np.float64) - exact)
+        scale = np.abs(exact)
+        largest = max(largest, float((difference[scale > 0] / scale[scale > 0]).max(initial=0.0)))
+        before[...] = after
+    return largest
