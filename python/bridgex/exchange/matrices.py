@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bridgex.schema import NeuronStatistics, Provenance
     from bridgex.store import Probes
 
-_TYPES = {"int64": "I64", "float64": "F64", "float32": "F32", "float16": "F16"}
+_TYPES = {"int64": "I64", "float64": "F64", "float32": "F32"}
 _ALIGNMENT = 8
 
 
@@ -48,7 +48,8 @@ def write_probes(probes: Probes, path: Path, provenance: Provenance) -> None:
     Parameters
     ----------
     probes
-        The activations. Tensors: ``layer_0`` and so on, (neuron, sample).
+        The activations. Tensors: ``layer_0`` and so on, float32
+        (neuron, sample).
     path
         The file; one that is there is replaced.
     provenance
@@ -76,9 +77,10 @@ def write_probes(probes: Probes, path: Path, provenance: Provenance) -> None:
         words=[[word.source, list(word.targets)] for word in probes.words],
     )
     layers = range(len(probes.layer_sizes))
-    dtype = probes.rows(0, np.arange(0)).dtype
     forms = {
-        layer_array(layer): Form(dtype, (probes.layer_sizes[layer], probes.sample_count))
+        layer_array(layer): Form(
+            np.dtype(np.float32), (probes.layer_sizes[layer], probes.sample_count)
+        )
         for layer in layers
     }
     _write(path, forms, (probes.layer(layer) for layer in layers), about)
