@@ -11,6 +11,7 @@ from bridgex.cli.export import export
 from bridgex.cli.imports import import_
 from bridgex.cli.options import output_options
 from bridgex.cli.output import emit
+from bridgex.cli.verify import verify
 
 if TYPE_CHECKING:
     from bridgex.cli.output import Format
@@ -34,3 +35,4 @@ def info(store: Path, format_: Format, output: Path | None) -> None:
 
 command.add_command(export)
 command.add_command(import_)
+command.add_command(verify)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from bridgex.cli.output import Answer, Table
 
 if TYPE_CHECKING:
-    from bridgex.store import StoreInfo
+    from collections.abc import Sequence
+
+    from bridgex.store import Finding, StoreInfo, Verification
 
 
 def info_answer(info: StoreInfo) -> Answer:
@@ -84,3 +87,37 @@ def _probe_table(rows: list[dict[str, Any]]) -> Table:
 def _table(title: str, first: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> Table:
     heads = (first, *(column.replace("_", " ") for column in columns[1:]))
     return Table(title, heads, [[row[column] for column in columns] for row in rows])
+
+
+def verification_answer(found: Verification) -> Answer:
+    """What is damaged in a store, and what else a user may want to know."""
+    read = f"{found.parts:,} parts, {found.files:,} files, {found.bytes:,} bytes were read"
+    tables = [_finding_table(f"Store {found.path}: {read}, {_sum_up(found)}", found.findings)]
+    if found.notes:
+        tables.append(_finding_table("No damage, but worth knowing", found.notes))
+    meta = {
+        "path": found.path,
+        "parts": found.parts,
+        "files": found.files,
+        "bytes": found.bytes,
+        "notes": [asdict(note) for note in found.notes],
+    }
+    rows = [asdict(finding) for finding in found.findings]
+    columns = ("path", "problem", "kind", "remedy")
+    return Answer("bridgex.store-verification/1", rows, tables, meta, columns)
+
+
+def _sum_up(found: Verification) -> str:
+    count = len(found.findings)
+    if not count:
+        return "all is as it was committed"
+    return f"{count:,} {'finding' if count == 1 else 'findings'}"
+
+
+def _finding_table(title: str, findings: Sequence[Finding]) -> Table:
+    rows = [
+        row
+        for finding in findings
+        for row in ((finding.kind, finding.path), ("", finding.problem), ("", finding.remedy))
+    ]
+    return Table(title, ("", ""), rows)

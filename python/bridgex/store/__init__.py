@@ -21,15 +21,19 @@ from bridgex.store.info import LanguageInfo, ProbesInfo, StoreInfo
 from bridgex.store.probes import Probes
 from bridgex.store.snapshot import Snapshot
 from bridgex.store.store import Store
+from bridgex.store.verification import Finding, Verification, verify
 
 __all__ = [
     "Compaction",
     "Coverage",
+    "Finding",
     "LanguageInfo",
     "Probes",
     "ProbesInfo",
     "Snapshot",
     "Store",
     "StoreInfo",
+    "Verification",
     "compact",
+    "verify",
 ]

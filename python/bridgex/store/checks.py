@@ -37,6 +37,17 @@ def check_statistics(
             f"the part has {len(part.records)} records, its statistics have "
             f"{statistics.record_count}"
         )
+    check_sums(statistics, provenance)
+
+
+def check_sums(statistics: NeuronStatistics, provenance: Provenance) -> None:
+    """Refuse statistics that no text has.
+
+    Raises
+    ------
+    InvalidInputError
+        If a shape, a dtype or a count is wrong, or a value is not finite.
+    """
     for name, dtype in _DTYPES.items():
         values = getattr(statistics, name)
         _check_array(name, values, (provenance.neuron_count,), dtype)

@@ -8,8 +8,6 @@ for readers that use it, until ``gc``.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import secrets
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -21,7 +19,7 @@ from bridgex.schema import Pair
 from bridgex.store.committed import check_files
 from bridgex.store.encoding import Codec, Encoding, chosen_encoding
 from bridgex.store.joined import Joined
-from bridgex.store.layout import MARKER_SUFFIX, language_commits, pair_commits
+from bridgex.store.layout import MARKER_SUFFIX, compacted_id, language_commits, pair_commits
 from bridgex.store.markers import Marker
 from bridgex.store.writer import commit, new_attempt
 
@@ -264,7 +262,14 @@ class _Job:
             and marker.records_end <= last.records_end
             for part in (marker.part, *marker.supersedes)
         }
-        part = _part_id(self._store.provenance.fingerprint, group, encoding, sorted(supersedes))
+        part = compacted_id(
+            self._store.provenance.fingerprint,
+            first.kind,
+            first.series,
+            (first.chain_before, last.chain_after),
+            encoding,
+            sorted(supersedes),
+        )
         return replace(
             first,
             records=last.records_end - first.records_before,
@@ -278,19 +283,6 @@ class _Job:
             supersedes=tuple(sorted(supersedes)),
             encoding=encoding,
         )
-
-
-def _part_id(
-    fingerprint: str, group: Sequence[Marker], encoding: Encoding, supersedes: list[str]
-) -> str:
-    """Return an id that no part has which this one is made of: it depends on all of theirs."""
-    first, last = group[0], group[-1]
-    chains = (first.chain_before, last.chain_after)
-    choice = (encoding.codec, encoding.level, encoding.keep_bits)
-    text = json.dumps(
-        [fingerprint, first.kind, first.series, chains, choice, supersedes], ensure_ascii=False
-    )
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _commits(marker: Marker) -> str:

@@ -289,7 +289,8 @@ class LocalFolder:
             return arrays.read_array(self._path / path, shape)
 
     def rows(self, path: str, shape: tuple[int, int], indices: NDArray[np.intp]) -> NDArray[Any]:
-        return arrays.read_rows(self._path / path, shape, indices)
+        with self._explained(path):
+            return arrays.read_rows(self._path / path, shape, indices)
 
     def measure(self, path: str) -> StoredFile:
         with self._explained(path):

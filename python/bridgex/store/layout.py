@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Literal
 from bridgex.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bridgex.schema import Pair
+    from bridgex.store.encoding import Encoding
 
 FORMAT_VERSION = 1
 
@@ -61,7 +64,34 @@ def part_id(fingerprint: str, kind: Kind, series: tuple[str, ...], chains: tuple
     chains
         Chain digests before and after the part, which determine the records.
     """
-    text = json.dumps([fingerprint, kind, series, chains], ensure_ascii=False)
+    return _id([fingerprint, kind, series, chains])
+
+
+def compacted_id(
+    fingerprint: str,
+    kind: Kind,
+    series: tuple[str, ...],
+    chains: tuple[str, str],
+    encoding: Encoding,
+    supersedes: Sequence[str],
+) -> str:
+    """Return the id of a compacted part. None of the parts that it is made of has it.
+
+    Parameters
+    ----------
+    fingerprint, kind, series, chains
+        As of the records that the part holds.
+    encoding
+        How its arrays are stored.
+    supersedes
+        Ids of all parts that do not count beside it, sorted.
+    """
+    choice = (encoding.codec, encoding.level, encoding.keep_bits)
+    return _id([fingerprint, kind, series, chains, choice, supersedes])
+
+
+def _id(made_of: list[object]) -> str:
+    text = json.dumps(made_of, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

@@ -11,7 +11,13 @@ from bridgex.errors import StoreError
 from bridgex.store.checked import with_checksum, without_checksum
 from bridgex.store.encoding import PLAIN, Encoding
 from bridgex.store.files import StoredFile
-from bridgex.store.layout import FORMAT_VERSION, MARKER_SUFFIX, TEMPORARY_PREFIX, part_directory
+from bridgex.store.layout import (
+    COMMITS,
+    FORMAT_VERSION,
+    MARKER_SUFFIX,
+    TEMPORARY_PREFIX,
+    part_directory,
+)
 
 if TYPE_CHECKING:
     from bridgex.store.folder import Folder
@@ -119,6 +125,16 @@ class Marker:
     def records_end(self) -> int:
         """Number of records of the series up to the end of the part."""
         return self.records_before + self.records
+
+    @property
+    def commits(self) -> str:
+        """Path of the directory of the marker, relative to the store."""
+        return f"{COMMITS}/{self.kind}/{'-'.join(self.series[:-1])}"
+
+    @property
+    def path(self) -> str:
+        """Path of the marker, relative to the store."""
+        return f"{self.commits}/{self.part}{MARKER_SUFFIX}"
 
     @property
     def directory(self) -> str:

@@ -51,33 +51,48 @@ def effective(markers: Iterable[Marker], read_digests: ReadDigests) -> list[Mark
     StoreError
         If two parts contradict each other: they hold the same records, or different histories.
     """
+    chosen, contradictions = judge(markers, read_digests)
+    for earlier, later in contradictions:
+        raise StoreError(
+            f"the parts {earlier.part} and {later.part} of {describe(later.series)} come from two "
+            "versions of the text",
+            hint="Delete the marker of the part that is not wanted, then ingest again.",
+        )
+    return chosen
+
+
+def judge(
+    markers: Iterable[Marker], read_digests: ReadDigests
+) -> tuple[list[Marker], list[tuple[Marker, Marker]]]:
+    """Return the parts that count, as ``effective``, and pairs that contradict each other."""
     markers = list(markers)
     superseded = {part for marker in markers for part in marker.supersedes}
     by_series = defaultdict(list)
     for marker in markers:
         if marker.part not in superseded:
             by_series[marker.series].append(marker)
-    return [
-        marker
-        for series in sorted(by_series)
-        for marker in _longest(by_series[series], read_digests)
-    ]
-
-
-def _longest(series: list[Marker], read_digests: ReadDigests) -> list[Marker]:
     chosen: list[Marker] = []
+    contradictions: list[tuple[Marker, Marker]] = []
+    for name in sorted(by_series):
+        longest, refused = _longest(by_series[name], read_digests)
+        chosen += longest
+        contradictions += refused
+    return chosen, contradictions
+
+
+def _longest(
+    series: list[Marker], read_digests: ReadDigests
+) -> tuple[list[Marker], list[tuple[Marker, Marker]]]:
+    chosen: list[Marker] = []
+    contradictions: list[tuple[Marker, Marker]] = []
     for marker in sorted(
         series, key=lambda marker: (marker.records_before, -marker.records, marker.part)
     ):
         if chosen and _contradicts(chosen[-1], marker, read_digests):
-            raise StoreError(
-                f"the parts {chosen[-1].part} and {marker.part} of {describe(marker.series)} "
-                "come from two versions of the text",
-                hint="Delete the marker of the part that is not wanted, then ingest again.",
-            )
-        if not chosen or marker.records_before >= chosen[-1].records_end:
+            contradictions.append((chosen[-1], marker))
+        elif not chosen or marker.records_before >= chosen[-1].records_end:
             chosen.append(marker)
-    return chosen
+    return chosen, contradictions
 
 
 def _contradicts(earlier: Marker, later: Marker, read_digests: ReadDigests) -> bool:

@@ -1,0 +1,121 @@
+"""Whether a committed part is what its marker says: its files, and the numbers in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from bridgex.errors import InvalidInputError, StoreError
+from bridgex.schema import NeuronStatistics
+from bridgex.store.checks import check_sums
+from bridgex.store.layout import DIGESTS_ARRAY, STATISTICS_ARRAYS, layer_array
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bridgex.schema import Provenance
+    from bridgex.store.files import StoredFile
+    from bridgex.store.folder import Folder
+    from bridgex.store.markers import Marker
+
+_SLAB_VALUES = 1 << 22
+"""Activations that are looked at in one go: 16 MiB of float32."""
+
+
+class Problem(NamedTuple):
+    """What is wrong with a file or array, by its path relative to the store."""
+
+    path: str
+    what: str
+    missing: bool = False
+
+
+def file_problems(folder: Folder, marker: Marker) -> list[Problem]:
+    """Compare the files of a part with the sizes and checksums that were committed."""
+    found = [
+        _file_problem(folder, f"{marker.directory}/{name}", committed)
+        for name, committed in marker.files.items()
+    ]
+    return [problem for problem in found if problem]
+
+
+def _file_problem(folder: Folder, path: str, committed: StoredFile) -> Problem | None:
+    try:
+        found = folder.measure(path)
+    except FileNotFoundError:
+        return Problem(path, "the file is missing", missing=True)
+    except StoreError as error:
+        return Problem(path, error.message)
+    if found.size != committed.size:
+        return Problem(path, f"expected {committed.size} bytes, the file has {found.size}")
+    if found != committed:
+        return Problem(
+            path,
+            f"its checksum (CRC-32C) is {found.crc32c:08x}, {committed.crc32c:08x} was committed",
+        )
+    return None
+
+
+def content_problems(folder: Folder, marker: Marker, provenance: Provenance) -> list[Problem]:
+    """Check the shapes, types and values in a part whose files are those that were committed."""
+    try:
+        return list(_PROBLEMS[marker.kind](folder, marker, provenance))
+    except StoreError as error:
+        return [Problem(marker.directory, error.message)]
+
+
+def _statistics_problems(
+    folder: Folder, marker: Marker, provenance: Provenance
+) -> Iterator[Problem]:
+    yield from _digest_problems(folder, marker)
+    shape = (provenance.neuron_count,)
+    arrays = {
+        name: folder.array(f"{marker.directory}/{name}", shape)
+        for name in STATISTICS_ARRAYS
+        if marker.has_array(name) or not provenance.imported
+    }
+    statistics = NeuronStatistics.of_known(arrays, token_count=marker.counted, record_count=0)
+    try:
+        check_sums(statistics, provenance)
+    except InvalidInputError as error:
+        yield Problem(marker.directory, error.message)
+
+
+def _probes_problems(folder: Folder, marker: Marker, provenance: Provenance) -> Iterator[Problem]:
+    yield from _digest_problems(folder, marker)
+    attributes = folder.attributes(marker.directory)
+    words, considered = attributes.get("words", ()), attributes.get("considered")
+    if (len(words), considered) != (marker.counted, marker.records):
+        yield Problem(
+            marker.directory,
+            f"expected {marker.counted} words out of {marker.records}, found {len(words)} out of "
+            f"{considered}",
+        )
+    for layer, size in enumerate(provenance.layer_sizes if marker.counted else ()):
+        path = f"{marker.directory}/{layer_array(layer)}"
+        yield from _layer_problems(folder, path, (size, marker.counted))
+
+
+def _layer_problems(folder: Folder, path: str, shape: tuple[int, int]) -> Iterator[Problem]:
+    slab = max(1, _SLAB_VALUES // shape[1])
+    for start in range(0, shape[0], slab):
+        values = folder.rows(path, shape, np.arange(start, min(start + slab, shape[0])))
+        if values.dtype != np.float32:
+            yield Problem(path, f"expected float32, found {values.dtype}")
+            return
+        finite = np.isfinite(values)
+        if not finite.all():
+            row, sample = np.argwhere(~finite)[0]
+            yield Problem(path, f"it holds {values[row, sample]} at {start + row}, {sample}")
+            return
+
+
+def _digest_problems(folder: Folder, marker: Marker) -> Iterator[Problem]:
+    path = f"{marker.directory}/{DIGESTS_ARRAY}"
+    digests = folder.array(path, (marker.records,))
+    if digests.dtype != np.uint64:
+        yield Problem(path, f"expected uint64, found {digests.dtype}")
+
+
+_PROBLEMS = {"statistics": _statistics_problems, "probes": _probes_problems}
