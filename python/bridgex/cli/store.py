@@ -11,6 +11,7 @@ from bridgex.cli.export import export
 from bridgex.cli.imports import import_
 from bridgex.cli.options import output_options
 from bridgex.cli.output import emit
+from bridgex.cli.upkeep import compact
 from bridgex.cli.verify import verify
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def info(store: Path, format_: Format, output: Path | None) -> None:
     emit(info_answer(Store.open(store).info()), format_=format_, output=output)
 
 
+command.add_command(compact)
 command.add_command(export)
 command.add_command(import_)
 command.add_command(verify)

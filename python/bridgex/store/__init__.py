@@ -17,6 +17,7 @@ everything that they name is on the disk. This is the only room that imports zar
 
 from bridgex.store.committed import Coverage
 from bridgex.store.compact import Compaction, compact
+from bridgex.store.encoding import Codec
 from bridgex.store.info import LanguageInfo, ProbesInfo, StoreInfo
 from bridgex.store.probes import Probes
 from bridgex.store.snapshot import Snapshot
@@ -24,6 +25,7 @@ from bridgex.store.store import Store
 from bridgex.store.verification import Finding, Verification, verify
 
 __all__ = [
+    "Codec",
     "Compaction",
     "Coverage",
     "Finding",

@@ -1,0 +1,90 @@
+"""``bridgex store compact`` and ``bridgex store merge``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bridgex.cli.options import LanguageCodes, output_options
+from bridgex.cli.output import emit
+from bridgex.schema import Pair
+
+if TYPE_CHECKING:
+    from bridgex.cli.output import Format
+    from bridgex.store import Codec
+
+
+class PairName(click.ParamType[Pair]):
+    """A source and a target language with a comma between them."""
+
+    name = "source,target"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Pair:
+        """Return the pair."""
+        if isinstance(value, Pair):
+            return value
+        languages = LanguageCodes().convert(value, param, ctx)
+        if len(languages) != 2:  # noqa: PLR2004  source and target
+            self.fail(f"expected SOURCE,TARGET, for example id,tl, got {value!r}", param, ctx)
+        return Pair(*languages)
+
+
+@click.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@click.option(
+    "--codec",
+    type=click.Choice(["none", "zstd", "blosc", "pcodec"]),
+    default="none",
+    show_default=True,
+    help="none: raw files, which are read fastest; what was compressed is unpacked.",
+)
+@click.option(
+    "--level",
+    type=int,
+    help="Effort of the codec.  [default: zstd 3 of 22, blosc 5 of 9, pcodec 8 of 12]",
+)
+@click.option(
+    "--keep-bits",
+    type=int,
+    help="Round activations of probes to that many of their 23 mantissa bits, for ever.",
+)
+@click.option("--languages", type=LanguageCodes(), help="Only statistics of these.")
+@click.option(
+    "--pair", "pairs", type=PairName(), multiple=True, help="Only probes of it. Repeatable."
+)
+@output_options
+def compact(
+    store: Path,
+    codec: Codec,
+    level: int | None,
+    keep_bits: int | None,
+    languages: tuple[str, ...] | None,
+    pairs: tuple[Pair, ...],
+    format_: Format,
+    output: Path | None,
+) -> None:
+    """Make few large parts of many small ones, and compress them on request.
+
+    Queries give the same bits as before, unless --keep-bits rounds activations. The last part of a
+    text or word list stays as it is, since it can still grow. Safe beside everything else that
+    works on the store; killed, it can be repeated.
+    """
+    from bridgex.cli.progress import reporter
+    from bridgex.cli.upkeep_view import compact_answer
+    from bridgex.store import Store, compact
+
+    listener = reporter()
+    rows = compact(
+        Store.open(store),
+        codec=codec,
+        level=level,
+        keep_bits=keep_bits,
+        languages=languages,
+        pairs=pairs or None,
+        reporter=listener,
+    )
+    emit(compact_answer(str(store), codec, rows), format_=format_, output=output)
+    if any(row.written_parts for row in rows):
+        listener.note(f"what was replaced stays on disk until: bridgex store gc {store}")

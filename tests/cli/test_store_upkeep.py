@@ -1,0 +1,83 @@
+"""``bridgex store compact`` and ``bridgex store merge`` as a user meets them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridgex.corpora import split_parts
+from bridgex.store import Store
+from bridgex.testing import synthetic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.cli.conftest import Outcome
+
+    Run = Callable[..., Outcome]
+
+TEXT = [f"rekodi ya {number}" for number in range(11)]
+
+
+@pytest.fixture
+def mine(store: Path, tmp_path: Path) -> Path:
+    """A store of one's own, with a language of several parts."""
+    path = tmp_path / "mine"
+    shutil.copytree(store, path)
+    opened = Store.open(path)
+    for part in split_parts(["x" * opened.part_bytes, *TEXT], language="ms"):
+        opened.add_statistics(part, synthetic.statistics(part.records, layer_sizes=(700, 600, 800)))
+    return path
+
+
+def test_compact_says_what_it_did_and_then_that_there_is_nothing_to_do(
+    bridgex: Run, mine: Path
+) -> None:
+    before = bridgex("query", "overlap", mine, "--format", "json").out
+    done = bridgex("store", "compact", mine, "--codec", "zstd", "--format", "json")
+    assert done.code == 0
+    answer = json.loads(done.out)
+    assert answer["schema"] == "bridgex.store-compact/1"
+    rows = {(row["kind"], row["of"]): row for row in answer["rows"]}
+    assert rows.keys() >= {("statistics", "ms"), ("probes", "id-tl")}
+    assert answer["total"]["bytes_after"] == sum(row["bytes_after"] for row in rows.values())
+    assert answer["total"]["ratio"] > 1
+    assert answer["total"]["largest_relative_error"] == 0
+    assert f"bridgex store gc {mine}" in done.err
+    assert bridgex("query", "overlap", mine, "--format", "json").out == before
+    again = bridgex("store", "compact", mine, "--codec", "zstd")
+    assert "Everything was compact already: nothing was written." in again.out
+    assert "gc" not in again.err
+
+
+def test_compact_of_some(bridgex: Run, mine: Path) -> None:
+    done = bridgex("store", "compact", mine, "--codec", "zstd", "--pair", "id,tl", "--keep-bits", 9)
+    assert "probes id-tl (gold off)" in done.out
+    assert "statistics" not in done.out
+    error = done.out.split()[-1]  # of the total
+    assert 0 < float(error) <= 2**-10
+    done = bridgex("store", "compact", mine, "--languages", "ms,en")
+    assert "statistics ms (default)" in done.out
+    assert "Compact already: statistics en (default)." in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--keep-bits", "8"], 1, "makes nothing smaller without a codec"),
+        (["--codec", "zstd", "--keep-bits", "24"], 1, "expected 1 to 23 mantissa bits"),
+        (["--codec", "gzip"], 2, "'gzip' is not one of"),
+        (["--pair", "id"], 2, "expected SOURCE,TARGET"),
+        (["--languages", "yo"], 1, "the store has nothing of yo to compact"),
+    ],
+)
+def test_compact_refuses(
+    bridgex: Run, store: Path, arguments: list[str], code: int, message: str
+) -> None:
+    done = bridgex("store", "compact", store, *arguments)
+    assert (done.code, done.out) == (code, "")
+    assert message in done.err
