@@ -29,7 +29,8 @@ def mine(store: Path, tmp_path: Path) -> Path:
     path = tmp_path / "mine"
     shutil.copytree(store, path)
     opened = Store.open(path)
-    for part in split_parts(["x" * opened.part_bytes, *TEXT], language="ms"):
+    full = opened.part_bytes
+    for part in split_parts(["x" * full, "y" * full, *TEXT], language="ms"):
         opened.add_statistics(part, synthetic.statistics(part.records, layer_sizes=(700, 600, 800)))
     return path
 
