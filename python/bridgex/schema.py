@@ -31,6 +31,9 @@ MINIMUM_SAMPLES = 32
 """Probe samples below which a pair is refused: dependence estimated from fewer would be noise."""
 
 
+_MAY_BE_UNKNOWN = {"sum": np.float64, "sum_squares": np.float64, "maximum": np.float32}
+
+
 class WordPair(NamedTuple):
     """One line of a lexicon: a source word and every accepted translation, in file order."""
 
@@ -172,15 +175,13 @@ class NeuronStatistics:
         cls, arrays: Mapping[str, NDArray[Any]], *, token_count: int, record_count: int
     ) -> NeuronStatistics:
         """Return statistics of which only ``positive_count`` and some others are known."""
-        unknown = np.full(arrays["positive_count"].size, np.nan)
-        return cls(
-            positive_count=arrays["positive_count"],
-            sum=arrays.get("sum", unknown),
-            sum_squares=arrays.get("sum_squares", unknown),
-            maximum=arrays.get("maximum", unknown.astype(np.float32)),
-            token_count=token_count,
-            record_count=record_count,
-        )
+        count = arrays["positive_count"].size
+        unknown: dict[str, NDArray[Any]] = {
+            name: np.full(count, np.nan, dtype)
+            for name, dtype in _MAY_BE_UNKNOWN.items()
+            if name not in arrays
+        }
+        return cls(**arrays, **unknown, token_count=token_count, record_count=record_count)
 
     def merge(self, other: NeuronStatistics) -> NeuronStatistics:
         """Return the statistics of both texts together."""
@@ -201,12 +202,11 @@ class NeuronStatistics:
     @property
     def unknown(self) -> tuple[str, ...]:
         """Names of the statistics that are not known."""
-        names = ("sum", "sum_squares", "maximum")
-        return tuple(name for name in names if np.isnan(getattr(self, name)[:1]).any())
+        return tuple(name for name in _MAY_BE_UNKNOWN if np.isnan(getattr(self, name)[:1]).any())
 
     def known(self) -> dict[str, NDArray[Any]]:
         """Return the statistics that are known, by name."""
-        names = ("positive_count", "sum", "sum_squares", "maximum")
+        names = ("positive_count", *_MAY_BE_UNKNOWN)
         return {name: getattr(self, name) for name in names if name not in self.unknown}
 
     @property

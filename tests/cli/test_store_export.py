@@ -40,7 +40,7 @@ def test_every_language_gets_a_table(
 def test_some_languages_get_arrays(
     bridgex: Callable[..., Any], store: Path, tmp_path: Path
 ) -> None:
-    ask = ("store", "export", "statistics", store, "-o", tmp_path, "--form", "safetensors")
+    ask = ("store", "export", "statistics", store, "-o", tmp_path, "--format", "safetensors")
     assert bridgex(*ask, "--languages", "id,sw").code == 0
     assert {path.name for path in tmp_path.iterdir()} == {
         "statistics_id.safetensors",
@@ -176,3 +176,6 @@ def test_half_a_pair_is_wrong_usage(
     done = bridgex("store", "export", "neurons", store, "-o", tmp_path, "--source", "id")
     assert done.code == 2
     assert "--source and --target" in done.err
+    same = ("--source", "id", "--target", "id")
+    assert bridgex("store", "export", "neurons", store, "-o", tmp_path, *same).code == 2
+    assert list(tmp_path.iterdir()) == []

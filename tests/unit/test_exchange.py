@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import signal
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -114,6 +115,24 @@ def test_probes_come_back_with_the_same_bits_and_their_words(store: Store, tmp_p
         about = json.loads(file.metadata()["bridgex"])
     assert about["words"] == [[word.source, list(word.targets)] for word in WORDS]
     assert (about["source"], about["target"], about["gold"]) == ("id", "tl", "off")
+
+
+def test_probes_larger_than_memory_can_be_written(tmp_path: Path) -> None:
+    layer_bytes = 2000 * 64 * 4
+    sizes = (2000,) * 8
+    store = Store.create(tmp_path / "store", synthetic.provenance(layer_sizes=sizes))
+    words = [WordPair(f"kata {number}", ("salita",)) for number in range(64)]
+    for part in split_words(words, pair=PAIR):
+        store.add_probes(part, synthetic.probes(part, "off", layer_sizes=sizes), "off")
+    probes = store.snapshot().probes(PAIR)
+    tracemalloc.start()
+    try:
+        exchange.write_probes(probes, tmp_path / "probes", store.provenance)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "probes").stat().st_size > 8 * layer_bytes
+    assert peak < 3 * layer_bytes
 
 
 def tensors(path: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from bridgex.analysis import LanguageNeurons
     from bridgex.analysis.rules import Selection
-    from bridgex.schema import GoldFilter, NeuronStatistics
+    from bridgex.schema import GoldFilter, NeuronStatistics, Pair
     from bridgex.store import Snapshot
 
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -52,25 +52,28 @@ def export() -> None:
 @_output("Directory: a file statistics_LANGUAGE for each.")
 @LANGUAGES
 @click.option(
-    "--form",
+    "--format",
+    "format_",
     type=click.Choice(["parquet", "safetensors"]),
     default="parquet",
     show_default=True,
     help="Tables, or flat arrays.",
 )
 def statistics(
-    store: Path, output: Path, *, overwrite: bool, languages: tuple[str, ...] | None, form: str
+    store: Path, output: Path, *, overwrite: bool, languages: tuple[str, ...] | None, format_: str
 ) -> None:
     """Statistics of every neuron: a row for each, or an array for each statistic."""
     from bridgex.exchange import describe, statistics_table, write_statistics_tensors, write_table
 
     snapshot = _snapshot(store)
     made_by = snapshot.provenance
-    files = {code: output / f"statistics_{code}.{form}" for code in languages or snapshot.languages}
+    files = {
+        code: output / f"statistics_{code}.{format_}" for code in languages or snapshot.languages
+    }
     _prepare(files.values(), overwrite=overwrite)
     for code, path in files.items():
         found = snapshot.statistics(code)
-        if form == "safetensors":
+        if format_ == "safetensors":
             write_statistics_tensors(code, found, path, made_by)
             continue
         about = describe(
@@ -143,15 +146,13 @@ def neuron_lists(
     from bridgex.exchange import describe, pair_masks, write_neuron_list
     from bridgex.exchange.provenance import METADATA_KEY
     from bridgex.files import write_atomically
-    from bridgex.schema import Pair
 
-    if (source is None) != (target is None):
-        raise click.UsageError("a pair needs --source and --target")
+    pair = _pair(source, target)
     snapshot = _snapshot(store)
     neurons, _ = _neurons(snapshot, selection, languages)
     masks = {code: neurons.mask(code) for code in neurons.languages}
-    if source is not None and target is not None:
-        masks |= pair_masks(neurons, Pair(source, target))
+    if pair is not None:
+        masks |= pair_masks(neurons, pair)
     files = {f"top_neurons_{name}.txt": mask for name, mask in masks.items() if mask.any()}
     _prepare((output / name for name in (*files, "about.json")), overwrite=overwrite)
     for name, mask in files.items():
@@ -219,6 +220,19 @@ def probes(
     snapshot = _snapshot(store)
     write_probes(snapshot.probes(Pair(source, target), gold), output, snapshot.provenance)
     _say([output])
+
+
+def _pair(source: str | None, target: str | None) -> Pair | None:
+    """Return the pair, if one is given; half of one is wrong usage."""
+    from bridgex.cli.inputs import check_pair
+    from bridgex.schema import Pair
+
+    if source is None and target is None:
+        return None
+    if source is None or target is None:
+        raise click.UsageError("a pair needs --source and --target")
+    check_pair(source, target, ())
+    return Pair(source, target)
 
 
 def _snapshot(store: Path) -> Snapshot:

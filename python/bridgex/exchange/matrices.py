@@ -65,7 +65,7 @@ def write_probes(probes: Probes, path: Path, provenance: Provenance) -> None:
 
     Notes
     -----
-    One layer is in memory at a time.
+    No more than two layers are in memory at a time.
     """
     about = describe(
         "bridgex.probes/1",
