@@ -10,7 +10,7 @@ import numpy as np
 
 from bridgex.corpora import split_parts, split_words
 from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
-from bridgex.store import Probes, Snapshot, Store
+from bridgex.store import Probes, Snapshot, Store, compact
 from bridgex.testing import synthetic
 
 if TYPE_CHECKING:
@@ -137,7 +137,20 @@ def ingest_long(root: Path) -> None:
     ingest(root / "store", text(4)[:7])
 
 
+def ingest_much(root: Path) -> None:
+    """Ingest several parts of two corpora, with probes, after a compaction of the first few."""
+    ingest(root / "store", text(3))
+    compact(open_store(root / "store"))
+    ingest(root / "store", text(5))
+    ingest(root / "store", text(3), corpus="news")
+
+
+def compact_all(root: Path) -> None:
+    compact(open_store(root / "store"), codec="zstd")
+
+
 WORKS = {
     "ingest": Work(lambda _: None, ingest_long),
     "grow": Work(ingest_short, ingest_long),
+    "compact": Work(ingest_much, compact_all),
 }

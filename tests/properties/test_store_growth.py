@@ -1,15 +1,16 @@
 """Whatever was ingested when, by whom and how far, and whoever died: every record counts once.
 
 Hypothesis invents histories of a store: texts and a word list that grow, workers that overtake
-each other, die or are given a text that changed. What comes out must be, bit for bit, what one
-ingestion of the final texts into a fresh store gives. The sums are of floating-point numbers that
-depend on every letter, so a record lost, counted twice or added in another order shows.
+each other, die or are given a text that changed, and parts that are compacted meanwhile. What
+comes out must be, bit for bit, what one ingestion of the final texts into a fresh store gives. The
+sums are of floating-point numbers that depend on every letter, so a record lost, counted twice or
+added in another order shows.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ from tests.dying_folder import Died, DyingFolder, scratch
 from bridgex.corpora import CorpusPart, WordPart, split_parts, split_words
 from bridgex.errors import InvalidInputError
 from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
-from bridgex.store import Store
+from bridgex.store import Codec, Store, compact
 from bridgex.store.folder import LocalFolder
 from bridgex.store.root import read_root
 from bridgex.testing import synthetic
@@ -44,6 +45,7 @@ PAIR = Pair("id", "tl")
 CORPORA = (("en", "default"), ("sw", "default"), ("sw", "news"))
 GOLDS: tuple[GoldFilter, ...] = ("keep", "off")
 RECORD = st.text("abc", min_size=1, max_size=6)
+CODECS = st.sampled_from(get_args(Codec))
 RECORDS = st.lists(RECORD, min_size=1, max_size=8)
 
 Series = tuple[str, ...]
@@ -186,6 +188,40 @@ class Growth(RuleBasedStateMachine):
             ingest(self.dying_store(changes, halfway=halfway), series, self.texts[series])
         except Died:
             return
+
+    @rule(codec=CODECS)
+    def compact(self, codec: Codec) -> None:
+        before = everything(self.store.snapshot())
+        compact(self.store, codec=codec)
+        assert everything(self.store.snapshot()) == before
+        assert all(row.written_parts == 0 for row in compact(self.store, codec=codec))
+
+    @rule(codecs=st.tuples(CODECS, CODECS))
+    def compact_twice_at_once(self, codecs: tuple[Codec, Codec]) -> None:
+        """Another process compacts everything just before this one creates its first marker."""
+        before = everything(self.store.snapshot())
+        folder = OvertakenFolder(self.path, lambda: compact(Store.open(self.path), codec=codecs[0]))
+        compact(Store(folder, read_root(folder)), codec=codecs[1])
+        assert everything(self.store.snapshot()) == before
+
+    @rule(series=st.sampled_from(SERIES))
+    def ingest_while_compacting(self, series: Series) -> None:
+        """A text is ingested to its end just before a compaction creates its first marker."""
+
+        def overtake() -> bool:
+            ingest(Store.open(self.path), series, self.texts[series])
+            return True
+
+        folder = OvertakenFolder(self.path, overtake)
+        compact(Store(folder, read_root(folder)))
+
+    @rule(changes=st.integers(0, 7), halfway=st.booleans(), codec=CODECS)
+    def die_compacting(self, changes: int, halfway: bool, codec: Codec) -> None:
+        before = everything(self.store.snapshot())
+        try:
+            compact(self.dying_store(changes, halfway=halfway), codec=codec)
+        except Died:
+            assert everything(self.store.snapshot()) == before
 
     @precondition(lambda self: any(self.ingested.values()))
     @rule(length=st.integers(1, 6), data=st.data())
