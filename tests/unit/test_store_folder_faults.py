@@ -37,8 +37,7 @@ def test_links_are_listed_and_never_followed_in_a_walk(folder: LocalFolder) -> N
 READERS: list[Callable[[LocalFolder, str], object]] = [
     LocalFolder.read,
     LocalFolder.measure,
-    LocalFolder.attributes,
-    lambda folder, path: folder.array(path, (1,)),
+    lambda folder, path: folder.array(path, (1,), {}),
 ]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import zarr
+from tests.other_layouts import lay_out
 
 from bridgex.corpora import CorpusPart, WordPart, split_parts, split_words
 from bridgex.errors import InvalidInputError, NotFoundError, ProvenanceError, StoreError
@@ -376,44 +376,68 @@ def test_a_removed_chunk_of_probes(store: Store) -> None:
 @pytest.mark.parametrize("layout", [{"chunks": (2, 3)}, {"chunks": (1, 1), "shards": (5, 3)}])
 def test_a_removed_chunk_that_only_zarr_reads(store: Store, layout: dict[str, Any]) -> None:
     probe(store, word_parts(WORDS[:3]))
-    directory = one(store, "parts/*/layer_0")
-    shutil.rmtree(directory)
-    array = zarr.create_array(str(directory), shape=(5, 3), dtype="float32", **layout)
-    array[...] = 1
-    chunk = one(store, "parts/*/layer_0/c/0/0")
+    directory = lay_out(store, "layer_0", np.ones((5, 3), np.float32), **layout)
+    chunk = directory / "c/0/0"
     content = chunk.read_bytes()
     probes = store.snapshot().probes(PAIR)
     assert (probes.layer(0) == 1).all()
     chunk.unlink()
-    with pytest.raises(StoreError, match=r"layer_0: \d+ chunks are missing"):
-        probes.rows(0, [4, 0])
+    with pytest.raises(StoreError, match=r"layer_0/c/0/0: the file is missing"):
+        probes.rows(0, [4])
     chunk.write_bytes(content[:-1])
-    with pytest.raises(StoreError, match=r"the store is damaged at .*layer_0"):
-        probes.rows(0, [4, 0])
+    with pytest.raises(StoreError, match=r"layer_0/c/0/0: expected \d+ bytes, the file has \d+"):
+        probes.rows(0, [4])
+    chunk.write_bytes(content[:-1] + b"x")
+    with pytest.raises(StoreError, match=r"layer_0/c/0/0: it is not what was committed"):
+        probes.rows(0, [4])
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ('"shape": [', '"shape": [1,', r"zarr\.json: expected an array of shape \[12\], found"),
-        ('"data_type"', '"date_type"', "the store is damaged at .*sum"),
-        ("{", "", r"zarr\.json: Extra data|zarr\.json: Expecting"),
-    ],
-)
+def test_a_chunk_that_was_never_committed(store: Store) -> None:
+    """Zarr leaves out a chunk that holds the fill value only."""
+    probe(store, word_parts(WORDS[:3]))
+    values = np.ones((5, 3), np.float32)
+    values[2:4] = 0
+    lay_out(store, "layer_0", values, chunks=(2, 3))
+    with pytest.raises(StoreError, match=r"layer_0: 1 of 3 chunks are missing"):
+        store.snapshot().probes(PAIR).rows(0, [4])
+
+
+def test_an_array_of_another_shape(store: Store) -> None:
+    probe(store, word_parts(WORDS[:3]))
+    for options in ({"compressors": None, "chunks": (5, 4)}, {"chunks": (2, 3)}):
+        lay_out(store, "layer_0", np.ones((5, 4), np.float32), **options)
+        with pytest.raises(StoreError, match=r"shape \[5, 3\], found \[5, 4\]"):
+            store.snapshot().probes(PAIR).rows(0, [4])
+
+
+DAMAGED_METADATA = [
+    ('"shape": [', '"shape": [1,', r"expected an array of shape \[5, 3\], found \[1, 5, 3\]"),
+    ('"data_type"', '"date_type"', "it is not what was committed"),
+    ("{", "", "Extra data|Expecting"),
+    ("{", "[{", "Expecting"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "message"), DAMAGED_METADATA)
 def test_damaged_metadata(store: Store, old: str, new: str, message: str) -> None:
+    probe(store, word_parts(WORDS[:3]))
     ingest(store, parts_of(TEXT[:1]))
-    path = one(store, "parts/*/sum/zarr.json")
-    path.write_text(path.read_text().replace(old, new, 1))
-    with pytest.raises(StoreError, match=message):
+    for path in (one(store, "parts/*/sum/zarr.json"), one(store, "parts/*/layer_0/zarr.json")):
+        path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(StoreError, match=r"sum/zarr\.json: (expected \d+ bytes|it is not)"):
         store.snapshot().statistics("sw")
+    with pytest.raises(StoreError, match=rf"layer_0/zarr\.json: {message}"):
+        store.snapshot().probes(PAIR).rows(0, [0])
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"attributes": {"bridgex": {"words": []}}}'])
 def test_damaged_words(store: Store, content: str) -> None:
     probe(store, word_parts(WORDS[:3]))
-    one(store, "parts/*/zarr.json").write_text(content)
-    with pytest.raises(StoreError, match=r"JSON object|attributes are missing|3 words, found 0"):
+    path = one(store, "parts/*/zarr.json")
+    path.write_text(content)
+    with pytest.raises(StoreError, match=rf"expected \d+ bytes, .* {len(content)}") as error:
         store.snapshot().probes(PAIR)
+    assert str(path) in str(error.value)
 
 
 def test_a_removed_part(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""Arrays on disk: written by zarr, read by memory map where that is exact, by zarr elsewhere.
+"""Arrays as files: encoded and decoded by zarr in memory, mapped where a file is the array itself.
 
 An array is one uncompressed chunk, so its chunk file is the array in little-endian C order; only
 compaction compresses, see ``compression``. A chunk that is missing is an error here: zarr alone
@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
+import os
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
+from zarr.core.buffer import default_buffer_prototype
+from zarr.storage import MemoryStore
 
 from bridgex.errors import StoreError
 from bridgex.store.compression import layout, quietly, require_codecs
@@ -20,12 +25,14 @@ from bridgex.store.encoding import PLAIN
 from bridgex.store.layout import DIGESTS_ARRAY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from bridgex.store.encoding import Encoding
+
+METADATA = "zarr.json"
 
 _MAPPABLE = {
     "int64": "<i8",
@@ -34,23 +41,17 @@ _MAPPABLE = {
     "float32": "<f4",
     "float16": "<f2",
 }
-_METADATA = "zarr.json"
 _PLAIN_KEYS = {"name": "default", "configuration": {"separator": "/"}}
 _PLAIN_CODECS = [{"name": "bytes", "configuration": {"endian": "little"}}]
 
 
-def write_group(
-    directory: Path,
-    arrays: Mapping[str, NDArray[Any]],
-    attributes: dict[str, Any],
-    encoding: Encoding = PLAIN,
-) -> None:
-    """Write a Zarr group whose arrays are one file each.
+def encoded_group(
+    arrays: Mapping[str, NDArray[Any]], attributes: dict[str, Any], encoding: Encoding = PLAIN
+) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Yield the files of a Zarr group.
 
     Parameters
     ----------
-    directory
-        Where the group is created.
     arrays
         The arrays by name; none of them empty. One is in memory at a time if the mapping makes
         them when they are asked for.
@@ -58,42 +59,103 @@ def write_group(
         JSON-able attributes of the group, kept under ``bridgex``.
     encoding
         The codec. Record digests, which are as good as random, are never compressed.
+
+    Yields
+    ------
+    str
+        Path of the file, relative to the group.
+    NDArray[np.uint8]
+        Its bytes; those of an array itself where that needs no copy.
     """
-    zarr.create_group(str(directory), attributes={"bridgex": attributes}, zarr_format=3)
+    group: dict[str, Any] = {}
+    zarr.create_group(MemoryStore(group), attributes={"bridgex": attributes}, zarr_format=3)
+    yield from ((name, content.as_numpy_array()) for name, content in group.items())
     for name, values in arrays.items():
-        # Created by its own path: by way of its group, zarr would need hard links, which not every
-        # file system has.
-        with quietly():
-            array = zarr.create_array(
-                str(directory / name),
-                shape=values.shape,
-                dtype=values.dtype,
-                **layout(values, PLAIN if name == DIGESTS_ARRAY else encoding),
-                # Never a stored value: a reader that does not check sees that a chunk is missing.
-                fill_value=math.nan if values.dtype.kind == "f" else 0,
-                zarr_format=3,
-                config={"write_empty_chunks": True},
-            )
-            array[...] = values
+        chosen = PLAIN if name == DIGESTS_ARRAY else encoding
+        for file, content in _encoded(values, chosen).items():
+            yield f"{name}/{file}", content.as_numpy_array()
 
 
-def read_attributes(directory: Path) -> dict[str, Any]:
-    """Read the attributes that ``write_group`` kept.
+def _encoded(values: NDArray[Any], encoding: Encoding) -> dict[str, Any]:
+    files: dict[str, Any] = {}
+    with quietly():
+        array = zarr.create_array(
+            MemoryStore(files),
+            shape=values.shape,
+            dtype=values.dtype,
+            **layout(values, encoding),
+            # Never a stored value: a reader that does not check sees that a chunk is missing.
+            fill_value=math.nan if values.dtype.kind == "f" else 0,
+            zarr_format=3,
+            config={"write_empty_chunks": True},
+        )
+        array[...] = values
+    return files
+
+
+def decoded(
+    files: Mapping[str, bytes],
+    shape: tuple[int, ...],
+    shown: str,
+    rows: NDArray[np.intp] | None = None,
+) -> NDArray[Any]:
+    """Return the array that some files are, whatever its chunks and codecs, or rows of it.
+
+    Parameters
+    ----------
+    files
+        All files of the array, by their paths relative to it.
+    shape
+        The shape that it must have.
+    shown
+        What messages call the array.
+    rows
+        Indices of rows, integer (row,), in any order; all rows by default. Only the chunks that
+        hold them are decoded.
 
     Raises
     ------
+    MissingDependencyError
+        If the package of its codec is not installed.
     StoreError
-        If they are missing.
+        If it has another shape, a chunk is missing, or one cannot be decoded.
     """
-    attributes = _read_metadata(directory).get("attributes")
-    if not isinstance(attributes, dict) or not isinstance(attributes.get("bridgex"), dict):
-        raise damaged(directory / _METADATA, "the attributes are missing")
-    kept: dict[str, Any] = attributes["bridgex"]
-    return kept
+    if METADATA not in files:
+        raise damaged(f"{shown}/{METADATA}", "the file is missing")
+    dtype = _plain_dtype(files[METADATA], shape, f"{shown}/{METADATA}")
+    values = _by_zarr(files, shown, rows) if dtype is None else _plain(files, shape, dtype, shown)
+    return values if rows is None or dtype is None else values[rows]
 
 
-def read_array(directory: Path, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Open an array: a memory map where its chunk is the plain array, a copy elsewhere.
+def _by_zarr(files: Mapping[str, bytes], shown: str, rows: NDArray[np.intp] | None) -> NDArray[Any]:
+    require_codecs(_parsed(files[METADATA]))
+    buffer = default_buffer_prototype().buffer
+    content = {name: buffer.from_bytes(content) for name, content in files.items()}
+    try:
+        with quietly():
+            array = zarr.open_array(MemoryStore(content, read_only=True), mode="r", zarr_format=3)
+            missing = array.nchunks - array.nchunks_initialized
+            values = np.asarray(array[...] if rows is None else array.oindex[rows])
+    except Exception as error:  # each codec raises errors of its own
+        raise damaged(shown, repr(error)) from error
+    if missing:
+        raise damaged(shown, f"{missing} of {array.nchunks} chunks are missing")
+    return values
+
+
+def _plain(
+    files: Mapping[str, bytes], shape: tuple[int, ...], dtype: np.dtype[Any], shown: str
+) -> NDArray[Any]:
+    chunk = _chunk(shape)
+    if chunk not in files:
+        raise damaged(f"{shown}/{chunk}", "the file is missing")
+    if len(files[chunk]) != math.prod(shape) * dtype.itemsize:
+        raise _other_size(f"{shown}/{chunk}", shape, dtype, len(files[chunk]))
+    return np.frombuffer(files[chunk], dtype).reshape(shape)
+
+
+def mapped(directory: Path, shape: tuple[int, ...]) -> NDArray[Any] | None:
+    """Map an array into memory, read-only, if its chunk file is the array itself.
 
     Parameters
     ----------
@@ -104,109 +166,103 @@ def read_array(directory: Path, shape: tuple[int, ...]) -> NDArray[Any]:
 
     Returns
     -------
-    NDArray
-        Read-only where it is a memory map.
+    NDArray or None
+        None if the array has other chunks or codecs: then its files must be decoded.
 
     Raises
     ------
     StoreError
-        If the metadata or a chunk is missing, or has another shape or size than it should.
+        If the metadata or the chunk is missing, or has another shape or size than it should.
     """
-    mapped = _mapped(directory, shape)
-    return read_by_zarr(directory) if mapped is None else mapped
-
-
-def read_rows(directory: Path, shape: tuple[int, int], rows: NDArray[np.intp]) -> NDArray[Any]:
-    """Read rows of a matrix, (row, column): only them where it is mapped, else their chunks.
-
-    Parameters
-    ----------
-    directory
-        The array's directory.
-    shape
-        The shape that it must have.
-    rows
-        Indices of rows, integer (row,), in any order.
-
-    Raises
-    ------
-    StoreError
-        As ``read_array``.
-    """
-    mapped = _mapped(directory, shape)
-    return read_by_zarr(directory, rows) if mapped is None else mapped[rows]
-
-
-def read_by_zarr(directory: Path, rows: NDArray[np.intp] | None = None) -> NDArray[Any]:
-    """Read a whole array through zarr, or the chunks that hold some rows.
-
-    Raises
-    ------
-    MissingDependencyError
-        If the package of its codec is not installed.
-    StoreError
-        If a chunk is missing or cannot be decoded.
-    """
-    require_codecs(_read_metadata(directory))
+    metadata = directory / METADATA
     try:
-        with quietly():
-            array = zarr.open_array(str(directory), mode="r")
-            missing = array.nchunks - array.nchunks_initialized
-            values = np.asarray(array[...] if rows is None else array.oindex[rows])
-    except Exception as error:  # each codec raises errors of its own
-        raise damaged(directory, repr(error)) from error
-    if missing:
-        raise damaged(directory, f"{missing} chunks are missing")
-    return values
+        content = metadata.read_bytes()
+    except FileNotFoundError:
+        raise damaged(metadata, "the file is missing") from None
+    dtype = _plain_dtype(content, shape, metadata)
+    return None if dtype is None else _map(directory / _chunk(shape), shape, dtype)
 
 
-def _mapped(directory: Path, shape: tuple[int, ...]) -> NDArray[Any] | None:
-    """Map an array into memory if its only chunk is the plain array."""
-    metadata = _read_metadata(directory)
-    if metadata.get("shape") != list(shape):
-        raise damaged(
-            directory / _METADATA,
-            f"expected an array of shape {list(shape)}, found {metadata.get('shape')}",
-        )
-    if not _is_plain(metadata, shape):
-        return None
-    return _map(directory, shape, np.dtype(_MAPPABLE[metadata["data_type"]]))
+def _map(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        raise damaged(path, "the file is missing") from None
+    try:
+        size = os.fstat(file).st_size
+        if size != math.prod(shape) * dtype.itemsize:
+            raise _other_size(path, shape, dtype, size)
+        return np.ndarray(shape, dtype, mmap.mmap(file, size, access=mmap.ACCESS_READ))
+    finally:
+        os.close(file)
 
 
-def _is_plain(metadata: dict[str, Any], shape: tuple[int, ...]) -> bool:
-    """Say whether the only chunk is the array in little-endian C order."""
-    return (
+def _plain_dtype(content: bytes, shape: tuple[int, ...], shown: Path | str) -> np.dtype[Any] | None:
+    """Return the dtype of an array whose only chunk is the array itself."""
+    try:
+        found, dtype = _layout(content)
+    except ValueError as error:
+        raise damaged(shown, str(error)) from error
+    if found != list(shape):
+        raise _other_shape(shown, shape, found)
+    return dtype
+
+
+@lru_cache(maxsize=1024)
+def _layout(content: bytes) -> tuple[Any, np.dtype[Any] | None]:
+    """Return the shape of an array, and its dtype if its only chunk is the array itself."""
+    metadata = _parsed(content)
+    shape = metadata.get("shape")
+    plain = (
         str(metadata.get("data_type")) in _MAPPABLE
         and metadata.get("codecs") == _PLAIN_CODECS
-        and metadata.get("chunk_grid", {}).get("configuration") == {"chunk_shape": list(shape)}
+        and metadata.get("chunk_grid", {}).get("configuration") == {"chunk_shape": shape}
         and metadata.get("chunk_key_encoding") == _PLAIN_KEYS
         and not metadata.get("storage_transformers")
     )
+    return shape, np.dtype(_MAPPABLE[metadata["data_type"]]) if plain else None
 
 
-def _map(directory: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    path = directory.joinpath("c", *["0"] * len(shape))
-    expected = math.prod(shape) * dtype.itemsize
+def group_attributes(content: bytes, shown: str) -> dict[str, Any]:
+    """Return the attributes that ``encoded_group`` kept, from the metadata file of a group.
+
+    Raises
+    ------
+    StoreError
+        If they are missing.
+    """
     try:
-        size = path.stat().st_size
-    except FileNotFoundError:
-        raise damaged(path, "the file is missing") from None
-    if size != expected:
-        raise damaged(path, f"expected {expected} bytes, the file has {size}")
-    return np.memmap(path, dtype=dtype, mode="r", shape=shape)
-
-
-def _read_metadata(directory: Path) -> dict[str, Any]:
-    path = directory / _METADATA
-    try:
-        metadata = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise damaged(path, "the file is missing") from None
+        attributes = _parsed(content).get("attributes")
     except ValueError as error:
-        raise damaged(path, str(error)) from error
+        raise damaged(shown, str(error)) from error
+    if not isinstance(attributes, dict) or not isinstance(attributes.get("bridgex"), dict):
+        raise damaged(shown, "the attributes are missing")
+    kept: dict[str, Any] = attributes["bridgex"]
+    return kept
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    metadata = json.loads(content)
     if not isinstance(metadata, dict):
-        raise damaged(path, "it is not a JSON object")
+        raise ValueError("it is not a JSON object")  # noqa: TRY004  # as damaged JSON is
     return metadata
+
+
+def _chunk(shape: tuple[int, ...]) -> str:
+    """Return the path of the only chunk of an array."""
+    return "/".join(["c", *["0"] * len(shape)])
+
+
+def _other_size(
+    path: Path | str, shape: tuple[int, ...], dtype: np.dtype[Any], size: int
+) -> StoreError:
+    expected = math.prod(shape) * dtype.itemsize
+    return damaged(path, f"expected {expected} bytes, the file has {size}")
+
+
+def _other_shape(path: Path | str, expected: tuple[int, ...], found: Any) -> StoreError:
+    shape = list(found) if isinstance(found, tuple) else found
+    return damaged(path, f"expected an array of shape {list(expected)}, found {shape}")
 
 
 def damaged(path: Path | str, what: str) -> StoreError:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from bridgex.store.arrays import damaged
 from bridgex.store.layout import DIGESTS_ARRAY
 from bridgex.store.markers import Marker, marker_names
+from bridgex.store.parts import part_array
 from bridgex.store.places import covered, effective
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Coverage:
 def read_digests(folder: Folder, piece: Piece) -> NDArray[np.uint64]:
     """Read the record digests of a part as it was ingested, uint64 (record,)."""
     holder, member = piece.holder, piece.member
-    digests = folder.array(f"{holder.directory}/{DIGESTS_ARRAY}", (holder.records,))
+    digests = part_array(folder, holder, DIGESTS_ARRAY, (holder.records,))
     start = member.records_before - holder.records_before
     return digests[start : start + member.records]
 

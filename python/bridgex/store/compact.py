@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from bridgex.errors import InvalidInputError, NotFoundError
 from bridgex.progress import Silent
 from bridgex.schema import Pair
-from bridgex.store.committed import check_files
 from bridgex.store.encoding import Codec, Encoding, chosen_encoding
 from bridgex.store.joined import Joined
 from bridgex.store.layout import MARKER_SUFFIX, compacted_id, language_commits, pair_commits
 from bridgex.store.markers import Marker
+from bridgex.store.parts import part_attributes
 from bridgex.store.writer import commit, new_attempt
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ class _Job:
             path,
             arrays=joined,
             attributes=_attributes(self._store, group),
-            check=lambda: joined.check_written(marker.directory),
+            check=joined.check_written,
         )
         return Marker.read(self._store.folder, path)
 
@@ -295,10 +295,7 @@ def _attributes(store: Store, group: Sequence[Marker]) -> dict[str, Any]:
     """Return what the new part says of itself: the words of all, for probes."""
     attributes: dict[str, Any] = {"kind": group[0].kind}
     if group[0].kind == "probes":
-        held = []
-        for marker in group:
-            check_files(store.folder, marker, "zarr.json")
-            held.append(store.folder.attributes(marker.directory))
+        held = [part_attributes(store.folder, marker) for marker in group]
         attributes["words"] = [word for one in held for word in one["words"]]
         attributes["considered"] = sum(one["considered"] for one in held)
     return attributes

@@ -10,6 +10,7 @@ from bridgex.errors import InvalidInputError, StoreError
 from bridgex.schema import NeuronStatistics
 from bridgex.store.checks import check_sums
 from bridgex.store.layout import DIGESTS_ARRAY, STATISTICS_ARRAYS, layer_array
+from bridgex.store.parts import part_array, part_attributes, part_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,9 +72,9 @@ def _statistics_problems(
     yield from _digest_problems(folder, marker)
     shape = (provenance.neuron_count,)
     arrays = {
-        name: folder.array(f"{marker.directory}/{name}", shape)
+        name: part_array(folder, marker, name, shape)
         for name in STATISTICS_ARRAYS
-        if marker.has_array(name) or not provenance.imported
+        if name in marker.arrays or not provenance.imported
     }
     statistics = NeuronStatistics.of_known(arrays, token_count=marker.counted, record_count=0)
     try:
@@ -84,7 +85,7 @@ def _statistics_problems(
 
 def _probes_problems(folder: Folder, marker: Marker, provenance: Provenance) -> Iterator[Problem]:
     yield from _digest_problems(folder, marker)
-    attributes = folder.attributes(marker.directory)
+    attributes = part_attributes(folder, marker)
     words, considered = attributes.get("words", ()), attributes.get("considered")
     if (len(words), considered) != (marker.counted, marker.records):
         yield Problem(
@@ -93,14 +94,18 @@ def _probes_problems(folder: Folder, marker: Marker, provenance: Provenance) -> 
             f"{considered}",
         )
     for layer, size in enumerate(provenance.layer_sizes if marker.counted else ()):
-        path = f"{marker.directory}/{layer_array(layer)}"
-        yield from _layer_problems(folder, path, (size, marker.counted))
+        yield from _layer_problems(folder, marker, layer_array(layer), (size, marker.counted))
 
 
-def _layer_problems(folder: Folder, path: str, shape: tuple[int, int]) -> Iterator[Problem]:
+def _layer_problems(
+    folder: Folder, marker: Marker, name: str, shape: tuple[int, int]
+) -> Iterator[Problem]:
+    path = f"{marker.directory}/{name}"
     slab = max(1, _SLAB_VALUES // shape[1])
     for start in range(0, shape[0], slab):
-        values = folder.rows(path, shape, np.arange(start, min(start + slab, shape[0])))
+        values = part_rows(
+            folder, marker, name, shape, np.arange(start, min(start + slab, shape[0]))
+        )
         if values.dtype != np.float32:
             yield Problem(path, f"expected float32, found {values.dtype}")
             return
@@ -112,9 +117,9 @@ def _layer_problems(folder: Folder, path: str, shape: tuple[int, int]) -> Iterat
 
 
 def _digest_problems(folder: Folder, marker: Marker) -> Iterator[Problem]:
-    path = f"{marker.directory}/{DIGESTS_ARRAY}"
-    digests = folder.array(path, (marker.records,))
+    digests = part_array(folder, marker, DIGESTS_ARRAY, (marker.records,))
     if digests.dtype != np.uint64:
+        path = f"{marker.directory}/{DIGESTS_ARRAY}"
         yield Problem(path, f"expected uint64, found {digests.dtype}")
 
 

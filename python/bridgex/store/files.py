@@ -9,7 +9,6 @@ import errno
 import os
 import secrets
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import google_crc32c
@@ -18,7 +17,9 @@ import numpy as np
 from bridgex.store.layout import TEMPORARY_PREFIX
 
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO
+    from collections.abc import Iterable
+    from pathlib import Path
+    from typing import Any
 
     from numpy.typing import NDArray
 
@@ -58,7 +59,7 @@ def create_exclusively(path: Path, content: bytes) -> bool:
     finally:
         temporary.unlink(missing_ok=True)
     if won:
-        sync_directory(path.parent)
+        sync(path.parent)
     return won
 
 
@@ -102,11 +103,11 @@ def make_directories(path: Path) -> None:
         missing.append(missing[-1].parent)
     for directory in reversed(missing[:-1]):
         directory.mkdir(exist_ok=True)
-        sync_directory(directory.parent)
+        sync(directory.parent)
 
 
-def sync_directory(path: Path) -> None:
-    """Flush the entries of a directory to the disk."""
+def sync(path: Path) -> None:
+    """Flush a file, or the entries of a directory, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -114,49 +115,49 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def seal(directory: Path) -> dict[str, StoredFile]:
-    """Flush everything below a directory to the disk.
+def write_all(
+    directory: Path, contents: Iterable[tuple[str, NDArray[np.uint8]]]
+) -> dict[str, StoredFile]:
+    """Write new files below a new directory and flush them to the disk.
+
+    Parameters
+    ----------
+    directory
+        Is created, with those above it.
+    contents
+        Path of every file relative to the directory, and its bytes.
 
     Returns
     -------
     dict[str, StoredFile]
         Size and checksum of every file, by its path relative to the directory.
     """
-    directories = [directory.parent]
-    paths: list[Path] = []
-    for root, _, names in os.walk(directory):
-        directories.append(Path(root))
-        paths.extend(Path(root, name) for name in names)
-    paths.sort()
+    make_directories(directory.parent)
+    written: dict[str, StoredFile] = {}
+    for name, content in contents:
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            file.write(content.data)
+        written[name] = StoredFile(len(content), checksum(content))
+    paths = [directory / name for name in written]
+    within = {above for path in paths for above in path.parents if directory in above.parents}
     with ThreadPoolExecutor(_SYNC_THREADS) as pool:
-        sealed = list(pool.map(_seal_file, paths))
-        list(pool.map(sync_directory, directories))
-    relative = (path.relative_to(directory).as_posix() for path in paths)
-    return dict(zip(relative, sealed, strict=True))
-
-
-def _seal_file(path: Path) -> StoredFile:
-    with path.open("rb") as file:
-        sealed = _measure(file)
-        os.fsync(file.fileno())
-    return sealed
-
-
-def checksum(values: NDArray[Any]) -> int:
-    """Return the CRC-32C of the bytes of an array in C order."""
-    found: int = google_crc32c.value(np.ascontiguousarray(values))
-    return found
+        list(pool.map(sync, [*paths, *within, directory, directory.parent]))
+    return written
 
 
 def measure(path: Path) -> StoredFile:
     """Return the size and checksum that a file has now."""
+    size = crc = 0
     with path.open("rb") as file:
-        return _measure(file)
+        while block := file.read(_READ_BYTES):
+            crc = google_crc32c.extend(crc, block)
+            size += len(block)
+    return StoredFile(size, crc)
 
 
-def _measure(file: BinaryIO) -> StoredFile:
-    size = checksum = 0
-    while block := file.read(_READ_BYTES):
-        checksum = google_crc32c.extend(checksum, block)
-        size += len(block)
-    return StoredFile(size, checksum)
+def checksum(content: bytes | NDArray[Any]) -> int:
+    """Return the CRC-32C of some bytes, or of those of an array in C order."""
+    whole = content if isinstance(content, bytes) else np.ascontiguousarray(content)
+    return int(google_crc32c.value(whole))

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import os
 import shutil
+from abc import ABC, abstractmethod
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bridgex.errors import InvalidInputError, StoreError
 from bridgex.store import arrays, files
+from bridgex.store.arrays import damaged
 from bridgex.store.encoding import PLAIN
+from bridgex.store.files import checksum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,17 +37,21 @@ class Entry(NamedTuple):
     modified: float
 
 
-class Folder(Protocol):
+class Folder(ABC):
     """A place that holds a store. What it says is there is whole and never changes."""
 
+    @abstractmethod
     def display(self, path: str = "") -> str:
         """Name a file in a message, so that a reader finds it."""
-        ...
 
+    def __str__(self) -> str:
+        return self.display()
+
+    @abstractmethod
     def exists(self, path: str = "") -> bool:
-        """Say whether there is a file, or a directory that holds something."""
-        ...
+        """Say whether a file exists; of the store itself, whether there is anything at all."""
 
+    @abstractmethod
     def read(self, path: str) -> bytes:
         """Read a file.
 
@@ -53,20 +60,20 @@ class Folder(Protocol):
         FileNotFoundError
             If there is none.
         """
-        ...
 
+    @abstractmethod
     def names(self, path: str = "") -> list[str]:
         """List the files directly in a directory, sorted; none where there is no directory."""
-        ...
 
+    @abstractmethod
     def folders(self, path: str = "") -> list[str]:
         """List the directories directly in a directory, sorted."""
-        ...
 
+    @abstractmethod
     def walk(self, path: str = "") -> Iterator[Entry]:
         """List every file below a directory, in no order. Files that vanish are left out."""
-        ...
 
+    @abstractmethod
     def create_exclusively(self, path: str, content: bytes) -> bool:
         """Create a file with its whole content, durably, unless it exists.
 
@@ -82,8 +89,8 @@ class Folder(Protocol):
         bool
             Whether this call created the file.
         """
-        ...
 
+    @abstractmethod
     def write_group(
         self,
         path: str,
@@ -109,38 +116,76 @@ class Folder(Protocol):
         dict[str, StoredFile]
             Size and checksum of every file, by its path relative to the group.
         """
-        ...
 
-    def attributes(self, path: str) -> dict[str, Any]:
-        """Read the attributes of a group.
+    def read_all(self, paths: Sequence[str]) -> list[bytes]:
+        """Read some files. Raises as ``read``."""
+        return [self.read(path) for path in paths]
 
-        Raises
-        ------
-        StoreError
-            If they are missing.
-        """
-        ...
+    def committed(self, path: str, files: Mapping[str, StoredFile]) -> dict[str, bytes]:
+        """Read files that were committed, and check that they are what they were.
 
-    def array(self, path: str, shape: tuple[int, ...]) -> NDArray[Any]:
-        """Open an array: a memory map where that is exact, a copy elsewhere.
-
-        Raises
-        ------
-        StoreError
-            If a file of the array is missing, or has another shape or size than it should.
-        """
-        ...
-
-    def rows(self, path: str, shape: tuple[int, int], indices: NDArray[np.intp]) -> NDArray[Any]:
-        """Read rows of a matrix, (row, column), in any order.
+        Parameters
+        ----------
+        path
+            A directory.
+        files
+            Size and checksum of some files, by their paths relative to it.
 
         Raises
         ------
         StoreError
-            As ``array``.
+            If one is missing, or is not what was committed.
         """
-        ...
+        try:
+            contents = self.read_all([f"{path}/{name}" for name in files])
+        except FileNotFoundError as error:
+            raise damaged(error.filename, "the file is missing") from None
+        for (name, file), content in zip(files.items(), contents, strict=True):
+            if len(content) != file.size:
+                what = f"expected {file.size} bytes, the file has {len(content)}"
+                raise damaged(self.display(f"{path}/{name}"), what)
+            if checksum(content) != file.crc32c:
+                raise damaged(self.display(f"{path}/{name}"), "it is not what was committed")
+        return dict(zip(files, contents, strict=True))
 
+    def array(
+        self, path: str, shape: tuple[int, ...], files: Mapping[str, StoredFile]
+    ) -> NDArray[Any]:
+        """Read an array.
+
+        Parameters
+        ----------
+        path
+            The array's directory.
+        shape
+            The shape that it must have.
+        files
+            All its files as they were committed, by their paths relative to it.
+
+        Returns
+        -------
+        NDArray
+            Read-only, and not read before it is used, where a local file is the array itself. The
+            size of that file is checked, but not its checksum: that would read all of it.
+
+        Raises
+        ------
+        StoreError
+            If a file is missing, or is not what was committed, or has another shape.
+        """
+        return arrays.decoded(self.committed(path, files), shape, self.display(path))
+
+    def rows(
+        self,
+        path: str,
+        shape: tuple[int, int],
+        files: Mapping[str, StoredFile],
+        indices: NDArray[np.intp],
+    ) -> NDArray[Any]:
+        """Read rows of a matrix, (row, column), in any order. Otherwise as ``array``."""
+        return arrays.decoded(self.committed(path, files), shape, self.display(path), indices)
+
+    @abstractmethod
     def measure(self, path: str) -> StoredFile:
         """Return the size and checksum that a file has now.
 
@@ -149,15 +194,15 @@ class Folder(Protocol):
         FileNotFoundError
             If there is none.
         """
-        ...
 
+    @abstractmethod
     def newest(self, path: str) -> float | None:
         """Return when something in a directory was written last (Unix time), or None.
 
         None says that there is no such directory, or that it is a link to another one.
         """
-        ...
 
+    @abstractmethod
     def remove(self, paths: Sequence[str]) -> None:
         """Remove files, durably. A file that is not there is none to remove.
 
@@ -166,18 +211,17 @@ class Folder(Protocol):
         StoreError
             If a file cannot be removed.
         """
-        ...
 
+    @abstractmethod
     def remove_empty(self, path: str) -> None:
         """Remove the directories at and below a path that hold no file."""
-        ...
 
+    @abstractmethod
     def remove_tree(self, path: str) -> None:
         """Remove a directory and all that is in it, as far as that is possible."""
-        ...
 
 
-class LocalFolder:
+class LocalFolder(Folder):
     """A directory of a file system that this machine has mounted.
 
     Every method does what it says in ``Folder``.
@@ -190,9 +234,6 @@ class LocalFolder:
     def path(self) -> Path:
         """The directory."""
         return self._path
-
-    def __str__(self) -> str:
-        return str(self._path)
 
     def display(self, path: str = "") -> str:
         return str(self._path / path)
@@ -271,26 +312,32 @@ class LocalFolder:
         attributes: dict[str, Any],
         encoding: Encoding = PLAIN,
     ) -> dict[str, StoredFile]:
-        directory = self._path / path
         try:
-            files.make_directories(directory.parent)
-            arrays.write_group(directory, values, attributes, encoding)
-            return files.seal(directory)
+            contents = arrays.encoded_group(values, attributes, encoding)
+            return files.write_all(self._path / path, contents)
         except BaseException:
             self.remove_tree(path)
             raise
 
-    def attributes(self, path: str) -> dict[str, Any]:
-        with self._explained(path):
-            return arrays.read_attributes(self._path / path)
+    def array(
+        self, path: str, shape: tuple[int, ...], files: Mapping[str, StoredFile]
+    ) -> NDArray[Any]:
+        mapped = self._mapped(path, shape)
+        return super().array(path, shape, files) if mapped is None else mapped
 
-    def array(self, path: str, shape: tuple[int, ...]) -> NDArray[Any]:
-        with self._explained(path):
-            return arrays.read_array(self._path / path, shape)
+    def rows(
+        self,
+        path: str,
+        shape: tuple[int, int],
+        files: Mapping[str, StoredFile],
+        indices: NDArray[np.intp],
+    ) -> NDArray[Any]:
+        mapped = self._mapped(path, shape)
+        return super().rows(path, shape, files, indices) if mapped is None else mapped[indices]
 
-    def rows(self, path: str, shape: tuple[int, int], indices: NDArray[np.intp]) -> NDArray[Any]:
+    def _mapped(self, path: str, shape: tuple[int, ...]) -> NDArray[Any] | None:
         with self._explained(path):
-            return arrays.read_rows(self._path / path, shape, indices)
+            return arrays.mapped(self._path / path, shape)
 
     def measure(self, path: str) -> StoredFile:
         with self._explained(path):
@@ -301,7 +348,7 @@ class LocalFolder:
             for path in paths:
                 (self._path / path).unlink(missing_ok=True)
             for directory in {(self._path / path).parent for path in paths}:
-                files.sync_directory(directory)
+                files.sync(directory)
         except OSError as error:
             raise StoreError(
                 f"cannot remove {error.filename}: {error.strerror}",

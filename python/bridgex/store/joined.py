@@ -13,6 +13,7 @@ from bridgex.errors import InvalidInputError, StoreError
 from bridgex.store.committed import check_files
 from bridgex.store.files import checksum
 from bridgex.store.layout import DIGESTS_ARRAY, STATISTICS_ARRAYS, layer_array
+from bridgex.store.parts import part_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -68,7 +69,7 @@ class Joined(Mapping[str, "NDArray[Any]"]):
         if parts[0].kind == "statistics":
             for name in STATISTICS_ARRAYS:
                 # What is not known of one part that was imported is not known of the sum.
-                if not provenance.imported or all(part.has_array(name) for part in parts):
+                if not provenance.imported or all(name in part.arrays for part in parts):
                     self._makers[name] = partial(self._add_up, name, provenance.neuron_count)
         elif any(part.counted for part in parts):
             for layer, size in enumerate(provenance.layer_sizes):
@@ -86,7 +87,7 @@ class Joined(Mapping[str, "NDArray[Any]"]):
         self._written[name] = (values.shape, checksum(values))
         return values
 
-    def check_written(self, directory: str) -> None:
+    def check_written(self, part: Marker) -> None:
         """Read back what was written, and refuse it unless it is what was to be written.
 
         Raises
@@ -95,10 +96,10 @@ class Joined(Mapping[str, "NDArray[Any]"]):
             If an array is not.
         """
         for name, (shape, expected) in self._written.items():
-            path = f"{directory}/{name}"
-            if checksum(self._folder.array(path, shape)) != expected:
+            if checksum(part_array(self._folder, part, name, shape)) != expected:
+                shown = self._folder.display(f"{part.directory}/{name}")
                 raise StoreError(
-                    f"{self._folder.display(path)} does not come back as it was written",
+                    f"{shown} does not come back as it was written",
                     hint="Nothing was changed. Check the disk, or choose another codec.",
                 )
             self._progress.advance(1)
@@ -134,7 +135,7 @@ class Joined(Mapping[str, "NDArray[Any]"]):
 
     def _read(self, part: Marker, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
         check_files(self._folder, part, name)
-        return self._folder.array(f"{part.directory}/{name}", shape)
+        return part_array(self._folder, part, name, shape)
 
 
 def round_in_place(values: NDArray[Any], keep_bits: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -141,14 +142,20 @@ class Marker:
         """Path of the attempt's directory, relative to the store."""
         return part_directory(self.part, self.attempt)
 
+    @cached_property
+    def arrays(self) -> dict[str, dict[str, StoredFile]]:
+        """The files of every array, by its name and by their paths relative to it."""
+        found: dict[str, dict[str, StoredFile]] = {}
+        for path, file in self.files.items():
+            name, _, rest = path.partition("/")
+            if rest:
+                found.setdefault(name, {})[rest] = file
+        return found
+
     @property
     def size(self) -> int:
         """Bytes in the files of the part."""
         return sum(file.size for file in self.files.values())
-
-    def has_array(self, name: str) -> bool:
-        """Say whether the part has an array of this name."""
-        return f"{name}/zarr.json" in self.files
 
     def to_bytes(self) -> bytes:
         """Return the marker as it is stored: JSON with its own checksum."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bridgex.errors import InvalidInputError, NotFoundError
 from bridgex.store.layout import layer_array
+from bridgex.store.parts import part_array, part_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,13 +19,7 @@ if TYPE_CHECKING:
 
     from bridgex.schema import GoldFilter, Pair, WordPair
     from bridgex.store.folder import Folder
-
-
-class Block(NamedTuple):
-    """A stored part of a word list that has samples."""
-
-    directory: str
-    sample_count: int
+    from bridgex.store.markers import Marker
 
 
 @dataclass(frozen=True)
@@ -52,7 +47,7 @@ class Probes:
     considered: int
     layer_sizes: tuple[int, ...]
     _folder: Folder = field(repr=False)
-    _blocks: tuple[Block, ...] = field(repr=False)
+    _parts: tuple[Marker, ...] = field(repr=False)
 
     @property
     def sample_count(self) -> int:
@@ -85,22 +80,22 @@ class Probes:
             If a file of the store is missing or has another size than it should.
         """
         chosen = self._check(layer, np.asarray(indices))
-        return self._read(layer, chosen.size, partial(self._folder.rows, indices=chosen))
+        return self._read(layer, chosen.size, partial(part_rows, indices=chosen))
 
     def layer(self, layer: int) -> NDArray[np.float32]:
         """Read the activations of all neurons of a layer, float32 (neuron, sample)."""
         self._check(layer, np.arange(0))
-        return self._read(layer, self.layer_sizes[layer], self._folder.array)
+        return self._read(layer, self.layer_sizes[layer], part_array)
 
     def _read(
-        self, layer: int, row_count: int, read: Callable[[str, tuple[int, int]], NDArray[Any]]
+        self, layer: int, row_count: int, read: Callable[..., NDArray[Any]]
     ) -> NDArray[np.float32]:
         result = np.empty((row_count, self.sample_count), dtype=np.float32)
         start = 0
-        for block in self._blocks:
-            shape = (self.layer_sizes[layer], block.sample_count)
-            end = start + block.sample_count
-            result[:, start:end] = read(f"{block.directory}/{layer_array(layer)}", shape)
+        for part in self._parts:
+            shape = (self.layer_sizes[layer], part.counted)
+            end = start + part.counted
+            result[:, start:end] = read(self._folder, part, layer_array(layer), shape)
             start = end
         return result
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, get_args
 from bridgex.errors import NotFoundError
 from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
 from bridgex.store.arrays import damaged
-from bridgex.store.committed import check_files, read_digests
+from bridgex.store.committed import read_digests
 from bridgex.store.layout import COMMITS, STATISTICS_ARRAYS, language_commits, pair_commits
 from bridgex.store.markers import Marker, marker_names
+from bridgex.store.parts import part_attributes, read_part
 from bridgex.store.places import effective
-from bridgex.store.probes import Block, Probes
+from bridgex.store.probes import Probes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -119,14 +120,14 @@ class Snapshot:
 
     def _part_statistics(self, marker: Marker) -> NeuronStatistics:
         shape = (self._provenance.neuron_count,)
-        arrays = {
-            name: self._folder.array(f"{marker.directory}/{name}", shape)
+        names = [
+            name
             for name in STATISTICS_ARRAYS
             # What was imported lacks what the other program did not write.
-            if marker.has_array(name) or not self._provenance.imported
-        }
+            if name in marker.arrays or not self._provenance.imported
+        ]
         # All of a statistics part is read anyway, so its checksums cost next to nothing.
-        check_files(self._folder, marker)
+        arrays = read_part(self._folder, marker, dict.fromkeys(names, shape))
         if arrays["positive_count"].max(initial=0) > marker.counted:
             raise damaged(
                 self._folder.display(marker.directory),
@@ -177,13 +178,11 @@ class Snapshot:
             considered=sum(marker.records for marker in markers),
             layer_sizes=self._provenance.layer_sizes,
             _folder=self._folder,
-            _blocks=tuple(
-                Block(marker.directory, marker.counted) for marker in markers if marker.counted
-            ),
+            _parts=tuple(marker for marker in markers if marker.counted),
         )
 
     def _part_words(self, marker: Marker) -> list[WordPair]:
-        words = self._folder.attributes(marker.directory).get("words", [])
+        words = part_attributes(self._folder, marker).get("words", [])
         if len(words) != marker.counted:
             raise damaged(
                 self._folder.display(marker.directory),

@@ -29,7 +29,7 @@ def commit(
     *,
     arrays: Mapping[str, NDArray[Any]],
     attributes: dict[str, Any],
-    check: Callable[[], None] | None = None,
+    check: Callable[[Marker], None] | None = None,
 ) -> bool:
     """Write the arrays of a part and make it exist.
 
@@ -44,7 +44,8 @@ def commit(
     arrays, attributes
         What the part's group holds; the marker says how it is compressed.
     check
-        Called when all is written, before the part exists: an error keeps it from existing.
+        Called with the marker when all is written, before the part exists: an error keeps it from
+        existing.
 
     Returns
     -------
@@ -58,11 +59,12 @@ def commit(
     """
     try:
         files = folder.write_group(marker.directory, arrays, attributes, marker.encoding)
+        marker = replace(marker, files=files)
         if check:
             _checked(folder, marker, check)
         # From here on only a lost race may remove the attempt: an error or an interrupt can come
         # after the marker was created.
-        won = folder.create_exclusively(path, replace(marker, files=files).to_bytes())
+        won = folder.create_exclusively(path, marker.to_bytes())
     except StoreError:
         raise
     except OSError as error:
@@ -77,9 +79,9 @@ def commit(
     return won
 
 
-def _checked(folder: Folder, marker: Marker, check: Callable[[], None]) -> None:
+def _checked(folder: Folder, marker: Marker, check: Callable[[Marker], None]) -> None:
     try:
-        check()
+        check(marker)
     except BaseException:
         folder.remove_tree(marker.directory)
         raise
