@@ -60,7 +60,7 @@ def run(place: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixtu
 @EACH
 def test_killed_before_steps(run: Run, work: str) -> None:
     """A step is what touches a file: open, mkdir, link, rename, remove, rmdir, list."""
-    found = run("steps", work, 3, 83)
+    found = run("steps", work, 3, 41)
     assert found["kills"] >= 3
 
 
