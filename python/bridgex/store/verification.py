@@ -120,7 +120,7 @@ def verify(location: str | os.PathLike[str], *, progress: Reporter | None = None
     try:
         provenance = read_root(folder).provenance
     except StoreError as error:
-        if not folder.exists(COMMITS):
+        if not folder.folders(COMMITS):
             raise
         return _without_root(folder, error)
     # Listed before the markers are: an attempt that is committed in between is nothing amiss.
