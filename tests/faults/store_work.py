@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from bridgex.corpora import split_parts, split_words
 from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
-from bridgex.store import Probes, Snapshot, Store, compact
+from bridgex.store import Probes, Snapshot, Store, collect_garbage, compact
+from bridgex.store.garbage import find_garbage
 from bridgex.testing import synthetic
 
 if TYPE_CHECKING:
@@ -149,8 +151,26 @@ def compact_all(root: Path) -> None:
     compact(open_store(root / "store"), codec="zstd")
 
 
+def ingest_and_compact(root: Path) -> None:
+    """Leave superseded parts of all kinds, an attempt without a marker, and a temporary file."""
+    ingest_short(root)
+    ingest_long(root)
+    store = root / "store"
+    compact(Store.open(store))
+    whole = min((store / "parts").iterdir())
+    shutil.copytree(whole, whole.with_suffix(f".{'0' * 16}"))
+    (store / "commits/statistics/sw/.bridgex-0123.tmp").write_text("half")
+
+
+def collect(root: Path) -> None:
+    store = Store.open(root / "store")
+    collect_garbage(store, older_than=0)
+    assert find_garbage(store.folder) == []
+
+
 WORKS = {
     "ingest": Work(lambda _: None, ingest_long),
     "grow": Work(ingest_short, ingest_long),
     "compact": Work(ingest_much, compact_all),
+    "gc": Work(ingest_and_compact, collect),
 }

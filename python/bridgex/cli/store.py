@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bridgex.cli.export import export
+from bridgex.cli.garbage import gc
 from bridgex.cli.imports import import_
 from bridgex.cli.options import output_options
 from bridgex.cli.output import emit
@@ -38,3 +39,4 @@ command.add_command(compact)
 command.add_command(export)
 command.add_command(import_)
 command.add_command(verify)
+command.add_command(gc)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from bridgex.cli.output import Answer, Table
+from bridgex.cli.output import Answer, Cell, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridgex.store import Finding, StoreInfo, Verification
+    from bridgex.store import Collection, Finding, Garbage, StoreInfo, Verification
 
 
 def info_answer(info: StoreInfo) -> Answer:
@@ -121,3 +121,34 @@ def _finding_table(title: str, findings: Sequence[Finding]) -> Table:
         for row in ((finding.kind, finding.path), ("", finding.problem), ("", finding.remedy))
     ]
     return Table(title, ("", ""), rows)
+
+
+def collection_answer(found: Collection) -> Answer:
+    """What was removed of a store, or would be, and what was left and why."""
+    fates = {
+        "would be removed" if found.dry_run else "removed": found.removed,
+        "left: not old enough": found.younger,
+        "left: its successor is damaged": found.needed,
+    }
+    rows = [{**asdict(one), "fate": fate} for fate, all_ in fates.items() for one in all_]
+    table = Table(
+        f"Store {found.path}: what does not count",
+        ("", "kind", "count", "bytes"),
+        [row for fate, all_ in fates.items() for row in _garbage_rows(fate, all_)],
+        _collection_notes(found),
+    )
+    meta = {"path": found.path, "dry_run": found.dry_run}
+    columns = ("path", "kind", "bytes", "age", "fate")
+    return Answer("bridgex.store-gc/1", rows, [table], meta, columns)
+
+
+def _collection_notes(found: Collection) -> list[str]:
+    if found.needed:
+        return ["bridgex store verify says what is damaged."]
+    return [] if found.removed or found.younger else ["There is nothing that does not count."]
+
+
+def _garbage_rows(fate: str, garbage: Sequence[Garbage]) -> list[list[Cell]]:
+    kinds = sorted({one.kind for one in garbage})
+    sizes = {kind: [one.bytes for one in garbage if one.kind == kind] for kind in kinds}
+    return [[fate, kind, len(sizes[kind]), sum(sizes[kind])] for kind in kinds]

@@ -18,6 +18,7 @@ everything that they name is on the disk. This is the only room that imports zar
 from bridgex.store.committed import Coverage
 from bridgex.store.compact import Compaction, compact
 from bridgex.store.encoding import Codec
+from bridgex.store.garbage import Collection, Garbage, collect_garbage
 from bridgex.store.info import LanguageInfo, ProbesInfo, StoreInfo
 from bridgex.store.probes import Probes
 from bridgex.store.snapshot import Snapshot
@@ -26,9 +27,11 @@ from bridgex.store.verification import Finding, Verification, verify
 
 __all__ = [
     "Codec",
+    "Collection",
     "Compaction",
     "Coverage",
     "Finding",
+    "Garbage",
     "LanguageInfo",
     "Probes",
     "ProbesInfo",
@@ -36,6 +39,7 @@ __all__ = [
     "Store",
     "StoreInfo",
     "Verification",
+    "collect_garbage",
     "compact",
     "verify",
 ]

@@ -71,7 +71,10 @@ class Folder(ABC):
 
     @abstractmethod
     def walk(self, path: str = "") -> Iterator[Entry]:
-        """List every file below a directory, in no order. Files that vanish are left out."""
+        """List every file below a directory, or a file alone, in no order.
+
+        Files that vanish are left out.
+        """
 
     @abstractmethod
     def create_exclusively(self, path: str, content: bytes) -> bool:
@@ -197,20 +200,24 @@ class Folder(ABC):
 
     @abstractmethod
     def newest(self, path: str) -> float | None:
-        """Return when something in a directory was written last (Unix time), or None.
+        """Return when a file, or something in a directory, was written last (Unix time), or None.
 
-        None says that there is no such directory, or that it is a link to another one.
+        None says that there is no such thing, or that it is a link to something else.
         """
 
     @abstractmethod
     def remove(self, paths: Sequence[str]) -> None:
-        """Remove files, durably. A file that is not there is none to remove.
+        """Remove files. A file that is not there is none to remove.
 
         Raises
         ------
         StoreError
             If a file cannot be removed.
         """
+
+    @abstractmethod
+    def flush(self, path: str) -> None:
+        """Make sure that what was removed from a directory stays removed when the power fails."""
 
     @abstractmethod
     def remove_empty(self, path: str) -> None:
@@ -275,6 +282,10 @@ class LocalFolder(Folder):
             ) from error
 
     def walk(self, path: str = "") -> Iterator[Entry]:
+        top = self._path / path
+        if top.is_file() and (status := _status(str(top))):
+            yield Entry(path, status.st_size, status.st_mtime)
+            return
         for directory, names in self._directories(path):
             parent = Path(directory).relative_to(self._path).as_posix()
             for name in names:
@@ -296,10 +307,13 @@ class LocalFolder(Folder):
 
     def newest(self, path: str) -> float | None:
         top = self._path / path
-        if top.is_symlink() or not top.is_dir():
+        if top.is_symlink():
+            return None
+        if not top.exists():
             return None
         written = [entry.modified for entry in self.walk(path)]
-        statuses = (_status(directory) for directory, _ in self._directories(path))
+        directories = self._directories(path) if top.is_dir() else ()
+        statuses = (_status(directory) for directory, _ in directories)
         return max([*written, *(status.st_mtime for status in statuses if status)], default=None)
 
     def create_exclusively(self, path: str, content: bytes) -> bool:
@@ -347,13 +361,14 @@ class LocalFolder(Folder):
         try:
             for path in paths:
                 (self._path / path).unlink(missing_ok=True)
-            for directory in {(self._path / path).parent for path in paths}:
-                files.sync(directory)
         except OSError as error:
             raise StoreError(
                 f"cannot remove {error.filename}: {error.strerror}",
                 hint="Permit writing there, then give the same command again.",
             ) from error
+
+    def flush(self, path: str) -> None:
+        files.sync(self._path / path)
 
     def remove_empty(self, path: str) -> None:
         for directory, _, _ in os.walk(self._path / path, topdown=False):
