@@ -10,7 +10,7 @@ from bridgex.errors import InvalidInputError, StoreError
 from bridgex.schema import NeuronStatistics
 from bridgex.store.checks import check_sums
 from bridgex.store.layout import DIGESTS_ARRAY, STATISTICS_ARRAYS, layer_array
-from bridgex.store.parts import part_array, part_attributes, part_rows
+from bridgex.store.parts import part_array, part_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,18 +101,18 @@ def _layer_problems(
     folder: Folder, marker: Marker, name: str, shape: tuple[int, int]
 ) -> Iterator[Problem]:
     path = f"{marker.directory}/{name}"
+    values = part_array(folder, marker, name, shape)
+    if values.dtype != np.float32:
+        yield Problem(path, f"expected float32, found {values.dtype}")
+        return
     slab = max(1, _SLAB_VALUES // shape[1])
     for start in range(0, shape[0], slab):
-        values = part_rows(
-            folder, marker, name, shape, np.arange(start, min(start + slab, shape[0]))
-        )
-        if values.dtype != np.float32:
-            yield Problem(path, f"expected float32, found {values.dtype}")
-            return
-        finite = np.isfinite(values)
+        finite = np.isfinite(values[start : start + slab])
         if not finite.all():
             row, sample = np.argwhere(~finite)[0]
-            yield Problem(path, f"it holds {values[row, sample]} at {start + row}, {sample}")
+            yield Problem(
+                path, f"it holds {values[start + row, sample]} at {start + row}, {sample}"
+            )
             return
 
 

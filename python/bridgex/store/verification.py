@@ -113,8 +113,8 @@ def verify(location: str | os.PathLike[str], *, progress: Reporter | None = None
     Notes
     -----
     Every committed byte is read twice, the second time from the file system's cache if that holds
-    the part. Files are read in blocks and matrices in slabs of rows, so memory does not grow with
-    the store but for the markers of one language or pair.
+    the part. Files are read in blocks and one array at a time, so memory does not grow with the
+    store but for its markers and the largest compressed array.
     """
     folder = open_folder(location)
     try:
