@@ -57,14 +57,12 @@ class DyingFolder(LocalFolder):
         )
         return created
 
-    def write_group(self, path: str, *rest: Any, **options: Any) -> Any:
+    def write_files(self, path: str, contents: Any) -> Any:
         def half() -> None:
-            super(DyingFolder, self).write_group(path, *rest, **options)
+            super(DyingFolder, self).write_files(path, contents)
             self._halve(path)
 
-        return self._change(
-            lambda: super(DyingFolder, self).write_group(path, *rest, **options), half
-        )
+        return self._change(lambda: super(DyingFolder, self).write_files(path, contents), half)
 
     def remove(self, paths: Sequence[str]) -> None:
         self._change(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 import pytest
 import zarr
+from tests.dying_folder import scratch
 
 from bridgex.corpora import CorpusPart, WordPart, split_parts, split_words
 from bridgex.errors import InvalidInputError, MissingDependencyError, NotFoundError, StoreError
@@ -31,9 +31,7 @@ COMPRESSED = ["zstd", "blosc", "pcodec"]
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A directory in memory where there is one: flushing to a disk is not what is tested here."""
-    memory = Path("/dev/shm")  # noqa: S108  # the name of a file system, not of a file
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+    with scratch() as name:
         yield Path(name)
 
 

@@ -20,6 +20,7 @@ from bridgex.store.compact import Compaction, compact
 from bridgex.store.encoding import Codec
 from bridgex.store.garbage import Collection, Garbage, collect_garbage
 from bridgex.store.info import LanguageInfo, ProbesInfo, StoreInfo
+from bridgex.store.merge import Merged, merge
 from bridgex.store.probes import Probes
 from bridgex.store.snapshot import Snapshot
 from bridgex.store.store import Store
@@ -33,6 +34,7 @@ __all__ = [
     "Finding",
     "Garbage",
     "LanguageInfo",
+    "Merged",
     "Probes",
     "ProbesInfo",
     "Snapshot",
@@ -41,5 +43,6 @@ __all__ = [
     "Verification",
     "collect_garbage",
     "compact",
+    "merge",
     "verify",
 ]

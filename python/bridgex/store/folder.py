@@ -20,7 +20,7 @@ from bridgex.store.encoding import PLAIN
 from bridgex.store.files import checksum
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -94,6 +94,25 @@ class Folder(ABC):
         """
 
     @abstractmethod
+    def write_files(
+        self, path: str, contents: Iterable[tuple[str, NDArray[np.uint8]]]
+    ) -> dict[str, StoredFile]:
+        """Write new files below a new directory, durably; nothing of it is left if that fails.
+
+        Parameters
+        ----------
+        path
+            The directory.
+        contents
+            Path of every file relative to the directory, and its bytes. One is asked for after the
+            other.
+
+        Returns
+        -------
+        dict[str, StoredFile]
+            Size and checksum of every file, by its path relative to the directory.
+        """
+
     def write_group(
         self,
         path: str,
@@ -119,6 +138,7 @@ class Folder(ABC):
         dict[str, StoredFile]
             Size and checksum of every file, by its path relative to the group.
         """
+        return self.write_files(path, arrays.encoded_group(values, attributes, encoding))
 
     def read_all(self, paths: Sequence[str]) -> list[bytes]:
         """Read some files. Raises as ``read``."""
@@ -319,15 +339,10 @@ class LocalFolder(Folder):
     def create_exclusively(self, path: str, content: bytes) -> bool:
         return files.create_exclusively(self._path / path, content)
 
-    def write_group(
-        self,
-        path: str,
-        values: Mapping[str, NDArray[Any]],
-        attributes: dict[str, Any],
-        encoding: Encoding = PLAIN,
+    def write_files(
+        self, path: str, contents: Iterable[tuple[str, NDArray[np.uint8]]]
     ) -> dict[str, StoredFile]:
         try:
-            contents = arrays.encoded_group(values, attributes, encoding)
             return files.write_all(self._path / path, contents)
         except BaseException:
             self.remove_tree(path)

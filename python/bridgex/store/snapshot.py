@@ -46,6 +46,11 @@ class Snapshot:
         return self._provenance
 
     @property
+    def directories(self) -> tuple[str, ...]:
+        """The directories that hold markers, relative to the store, in order."""
+        return tuple(self._names)
+
+    @property
     def languages(self) -> tuple[str, ...]:
         """Codes of the languages that have statistics, sorted."""
         found = (name.split("/") for name in self._names)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from bridgex.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
+    from bridgex.store.files import StoredFile
     from bridgex.store.folder import Folder
     from bridgex.store.markers import Marker
 
@@ -57,8 +59,45 @@ def commit(
     StoreError
         If the part cannot be written. Nothing is committed then.
     """
+
+    def write() -> dict[str, StoredFile]:
+        return folder.write_group(marker.directory, arrays, attributes, marker.encoding)
+
+    return _commit(folder, marker, path, write, check)
+
+
+def commit_files(
+    folder: Folder,
+    marker: Marker,
+    path: str,
+    *,
+    contents: Iterable[tuple[str, NDArray[np.uint8]]],
+) -> bool:
+    """Write the files of a part and make it exist. As ``commit``, with files for arrays.
+
+    Parameters
+    ----------
+    folder, marker, path
+        As for ``commit``.
+    contents
+        Path of every file relative to the part's directory, and its bytes.
+    """
+
+    def write() -> dict[str, StoredFile]:
+        return folder.write_files(marker.directory, contents)
+
+    return _commit(folder, marker, path, write, None)
+
+
+def _commit(
+    folder: Folder,
+    marker: Marker,
+    path: str,
+    write: Callable[[], dict[str, StoredFile]],
+    check: Callable[[Marker], None] | None,
+) -> bool:
     try:
-        files = folder.write_group(marker.directory, arrays, attributes, marker.encoding)
+        files = write()
         marker = replace(marker, files=files)
         if check:
             _checked(folder, marker, check)
