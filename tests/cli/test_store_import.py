@@ -125,6 +125,25 @@ def test_another_file_of_a_language_needs_another_corpus(
     assert Store.open(tmp_path / "store").snapshot().statistics("zh").token_count == 2 * TOKENS
 
 
+def test_a_store_of_imports_is_verified_and_compacted(
+    bridgex: Callable[..., Any], published: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    first = (*IMPORT, store, *MODEL, *files(published), *probes_of(published))
+    assert bridgex(*first).code == 0
+    second = (*IMPORT, store, *MODEL, *files(published, "train.llama"), "--corpus", "train")
+    assert bridgex(*second).code == 0
+    before = Store.open(store).snapshot().statistics("zh")
+    assert bridgex("store", "verify", store).code == 0
+    assert bridgex("store", "compact", store, "--codec", "zstd").code == 0
+    assert bridgex("store", "verify", store).code == 0
+    after = Store.open(store).snapshot().statistics("zh")
+    assert after.unknown == before.unknown == ("sum", "sum_squares", "maximum")
+    assert after.positive_count.tobytes() == before.positive_count.tobytes()
+    counted = Store.open(store).snapshot().statistics("zh", "default")
+    assert counted.unknown == ("sum_squares", "maximum")
+
+
 def test_counts_alone_answer_what_needs_no_mean(
     bridgex: Callable[..., Any], published: Path, tmp_path: Path
 ) -> None:
