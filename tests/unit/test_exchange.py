@@ -102,6 +102,14 @@ def test_arrays_come_back_with_the_same_bits(store: Store, tmp_path: Path) -> No
         assert (read[name].dtype, read[name].tobytes()) == (values.dtype, values.tobytes())
 
 
+def test_arrays_begin_where_any_of_their_numbers_may(store: Store, tmp_path: Path) -> None:
+    for language in ("a", "ab", "abc", "abcd", "abcde", "abcdef", "abcdefg", "abcdefgh"):
+        found = store.snapshot().statistics("sw")
+        exchange.write_statistics_tensors(language, found, tmp_path / "file", store.provenance)
+        header = int.from_bytes((tmp_path / "file").read_bytes()[:8], "little")
+        assert header % 8 == 0
+
+
 def test_probes_come_back_with_the_same_bits_and_their_words(store: Store, tmp_path: Path) -> None:
     probes = store.snapshot().probes(PAIR)
     exchange.write_probes(probes, tmp_path / "probes", store.provenance)

@@ -127,6 +127,13 @@ def test_the_same_content_has_the_same_id_and_other_content_another() -> None:
         assert taken(other)[0].chain_after != taken(saved())[0].chain_after
 
 
+def test_the_same_numbers_in_another_shape_are_other_content() -> None:
+    turned = {
+        name: values.reshape(4, 3) if values.ndim else values for name, values in saved().items()
+    }
+    assert taken(turned)[0].chain_after != taken(saved())[0].chain_after
+
+
 def changed(name: str, value: Any) -> dict[str, NDArray[Any]]:
     return {**saved(), name: value}
 
