@@ -1,6 +1,6 @@
 //! A borrowed matrix of activations: rows are neurons, columns are samples.
 
-use crate::{Error, Result};
+use crate::{Error, Result, simd::vectorised};
 
 /// The numbers of a matrix, row after row.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +64,10 @@ impl<'a> Rows<'a> {
     pub fn row(&self, index: usize) -> Vec<f64> {
         let range = index * self.samples..(index + 1) * self.samples;
         match self.values {
-            Values::F32(slice) => slice[range].iter().copied().map(f64::from).collect(),
+            Values::F32(slice) => vectorised(
+                #[inline(always)]
+                || slice[range].iter().copied().map(f64::from).collect(),
+            ),
             Values::F64(slice) => slice[range].to_vec(),
         }
     }

@@ -14,8 +14,12 @@ use crate::{Error, Result};
 /// The environment variable that forces a [`Path`].
 pub const VARIABLE: &str = "BRIDGEX_SIMD";
 
-/// Lanes of a reduction: fixed, so that the order of additions is too.
-const LANES: usize = 8;
+/// Lanes of a reduction: fixed, so that the order of additions is too; enough of them that no
+/// addition waits for the one before.
+const LANES: usize = 32;
+
+/// Slices of fewer numbers are reduced in fewer lanes, which are sooner added up.
+const SHORT: usize = 128;
 
 /// What the environment asks for, read when it is first needed.
 static CHOSEN: LazyLock<Result<Path>> = LazyLock::new(|| match std::env::var_os(VARIABLE) {
@@ -168,8 +172,48 @@ pub(crate) fn sum(values: &[f64]) -> f64 {
     reduce(values, values, |a, _| a)
 }
 
+/// The smallest and the largest of numbers that are not NaN.
+#[inline(always)]
+pub(crate) fn extremes(values: &[f64]) -> (f64, f64) {
+    let mut least = [f64::INFINITY; LANES];
+    let mut most = [f64::NEG_INFINITY; LANES];
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for lane in 0..LANES {
+            least[lane] = if chunk[lane] < least[lane] { chunk[lane] } else { least[lane] };
+            most[lane] = if chunk[lane] > most[lane] { chunk[lane] } else { most[lane] };
+        }
+    }
+    (
+        least.iter().chain(rest).copied().fold(f64::INFINITY, f64::min),
+        most.iter().chain(rest).copied().fold(f64::NEG_INFINITY, f64::max),
+    )
+}
+
+/// The largest distance from 0 of numbers that are not NaN.
+pub(crate) fn magnitude(values: &[f64]) -> f64 {
+    let (least, most) = vectorised(
+        #[inline(always)]
+        || extremes(values),
+    );
+    most.max(-least).max(0.0)
+}
+
 #[inline(always)]
 fn reduce(one: &[f64], other: &[f64], term: impl Fn(f64, f64) -> f64) -> f64 {
+    if one.len() < SHORT {
+        reduce_in::<8>(one, other, term)
+    } else {
+        reduce_in::<LANES>(one, other, term)
+    }
+}
+
+#[inline(always)]
+fn reduce_in<const LANES: usize>(
+    one: &[f64],
+    other: &[f64],
+    term: impl Fn(f64, f64) -> f64,
+) -> f64 {
     let mut lanes = [0.0; LANES];
     let (one, one_rest) = one.as_chunks::<LANES>();
     let (other, other_rest) = other.as_chunks::<LANES>();
@@ -179,7 +223,20 @@ fn reduce(one: &[f64], other: &[f64], term: impl Fn(f64, f64) -> f64) -> f64 {
         }
     }
     let rest: f64 = one_rest.iter().zip(other_rest).map(|(&a, &b)| term(a, b)).sum();
-    lanes.iter().sum::<f64>() + rest
+    fold_lanes(lanes) + rest
+}
+
+/// The sum of all lanes, halves added to halves.
+#[inline(always)]
+pub(crate) fn fold_lanes<const LANES: usize>(mut lanes: [f64; LANES]) -> f64 {
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for lane in 0..width {
+            lanes[lane] += lanes[lane + width];
+        }
+    }
+    lanes[0]
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     Result,
     kernel::exact::Centring,
-    simd::{dot, sum},
+    simd::{dot, magnitude, sum, vectorised},
 };
 
 /// An own term of the estimator counts as positive from this share of the biased one: below it
@@ -69,6 +69,9 @@ pub(super) fn has_digits(norm: f64) -> bool {
 /// `x / σ`, or nothing where it cannot be represented.
 pub(super) fn scaled(row: &[f64], width: f64) -> Option<Vec<f64>> {
     let inverse = 1.0 / width;
-    let u: Vec<f64> = row.iter().map(|&value| value * inverse).collect();
-    u.iter().all(|value| value.is_finite()).then_some(u)
+    let u: Vec<f64> = vectorised(
+        #[inline(always)]
+        || row.iter().map(|&value| value * inverse).collect(),
+    );
+    (inverse.is_finite() && magnitude(&u).is_finite()).then_some(u)
 }

@@ -41,6 +41,7 @@ use crate::{
     Error, Result, Rows,
     kernel::standardise::{Standardised, standardise},
     parallel,
+    simd::vectorised,
 };
 
 /// Dependence between two sets of neurons.
@@ -304,7 +305,7 @@ fn standardised(
         .map(|index| {
             parallel::check(stop)?;
             let row = rows.row(index);
-            if let Some(sample) = row.iter().position(|value| !value.is_finite()) {
+            if let Some(sample) = first_not_finite(&row) {
                 let value = row[sample];
                 return Err(Error::NotFinite { set, layer, row: index, sample, value });
             }
@@ -313,6 +314,15 @@ fn standardised(
         .collect();
     // Of several bad rows always the first is reported.
     rows.into_iter().collect()
+}
+
+/// Position of the first value that is infinite or not a number.
+fn first_not_finite(row: &[f64]) -> Option<usize> {
+    let finite = vectorised(
+        #[inline(always)]
+        || row.iter().fold(true, |all, value| all & value.is_finite()),
+    );
+    if finite { None } else { row.iter().position(|value| !value.is_finite()) }
 }
 
 fn check_sets(x: Rows<'_>, y: Rows<'_>, options: &Options) -> Result<()> {

@@ -16,7 +16,7 @@ use crate::{
         standardise::Standardised,
     },
     real::Real,
-    simd::{dot, sum},
+    simd::{dot, magnitude, sum},
 };
 
 /// An own term of the estimator counts as positive from this share of the biased one, where it was
@@ -155,7 +155,7 @@ impl<T: Real> Neuron<T> {
         if limit <= 0.0 {
             return None;
         }
-        let single = limit >= SINGLE_LIMIT && SINGLE_RANGE.contains(&largest(u));
+        let single = limit >= SINGLE_LIMIT && SINGLE_RANGE.contains(&magnitude(u));
         let first = Self::by_features_in(single, u, limit, 1.0, plan)?;
         let own = first.amplification;
         if own <= HARMLESS || (!plan.kernels && own.powi(2) <= SINGLE_AMPLIFICATION) {
@@ -321,10 +321,6 @@ impl Neuron<f64> {
 fn max_rank(samples: usize, kernels: bool) -> usize {
     let worthwhile = (samples / 2).isqrt().max(samples / 16).min(MOST_COLUMNS / 2);
     if kernels { worthwhile } else { worthwhile.max(FEW_SAMPLES.min(samples)) }
-}
-
-fn largest(values: &[f64]) -> f64 {
-    values.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()))
 }
 
 /// The smallest rank at which what is cut off is at most `limit` of the whole.

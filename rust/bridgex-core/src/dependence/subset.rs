@@ -41,34 +41,32 @@ impl<T: Real> FeatureTile<T> {
         };
         Self {
             members: self.members.clone(),
-            rank: self.rank,
             features: gather(&self.features),
             vectors: gather(&self.vectors),
             totals: self.totals.clone(),
             scales: self.scales.clone(),
-            origins: Vec::new(),
+            origins: self.origins.clone(),
         }
     }
 
     /// The same neurons over some of the samples. One that cannot be estimated there is left out;
     /// one that is constant there scores 0.
     pub fn subset(&self, subset: &Subset, parts: &mut [Part]) -> Self {
-        let (members, kept) = (self.members.len(), subset.kept.len());
+        let members = self.members.len();
+        let starts = self.starts();
+        let neurons: Vec<Partial<T>> =
+            (0..members).map(|place| self.neuron(place, &starts, subset)).collect();
         let mut tile = Self {
             members: self.members.clone(),
-            rank: self.rank,
-            features: vec![T::default(); self.rank * members * kept],
+            features: Vec::new(),
             vectors: Vec::new(),
             totals: Vec::with_capacity(members),
             scales: Vec::with_capacity(members),
-            origins: Vec::new(),
+            origins: self.origins.clone(),
         };
-        for place in 0..members {
-            let neuron = self.neuron(place, subset);
-            for (k, feature) in neuron.features.chunks_exact(kept).enumerate() {
-                let start = (k * members + place) * kept;
-                tile.features[start..start + kept].copy_from_slice(feature);
-            }
+        let features: Vec<&[T]> = neurons.iter().map(|neuron| &neuron.features[..]).collect();
+        tile.interleave(&features, subset.kept.len());
+        for (place, neuron) in neurons.into_iter().enumerate() {
             tile.vectors.extend(neuron.vector);
             tile.totals.push(neuron.total);
             tile.scales.push(neuron.scale);
@@ -79,14 +77,13 @@ impl<T: Real> FeatureTile<T> {
         tile
     }
 
-    fn neuron(&self, place: usize, subset: &Subset) -> Partial<T> {
-        let origin = &self.origins[place];
-        let (kept, members) = (subset.kept, self.members.len());
-        let samples = self.features.len() / (self.rank * members);
+    fn neuron(&self, place: usize, starts: &[usize], subset: &Subset) -> Partial<T> {
+        let (origin, kept) = (&self.origins[place], subset.kept);
+        let samples = self.features.len() / self.origins.iter().map(|one| one.rank).sum::<usize>();
         let mut features = Vec::with_capacity(origin.rank * kept.len());
         let mut sums = Vec::with_capacity(origin.rank);
-        for k in 0..origin.rank {
-            let row = &self.features[(k * members + place) * samples..][..samples];
+        for start in &starts[..origin.rank] {
+            let row = &self.features[(start + place) * samples..][..samples];
             let start = features.len();
             features.extend(kept.iter().map(|&sample| row[sample]));
             let feature = &mut features[start..];
@@ -97,7 +94,7 @@ impl<T: Real> FeatureTile<T> {
             } else {
                 feature.iter_mut().for_each(|value| *value = *value - mean);
             }
-            sums.push(total + subset.share * origin.sums[k]);
+            sums.push(total + subset.share * origin.sums[sums.len()]);
         }
         Partial::new(features, &sums, origin.norm, subset)
     }

@@ -1,6 +1,6 @@
 //! Scores of some neurons against some others.
 
-use std::sync::atomic::AtomicBool;
+use std::{cmp::Reverse, sync::atomic::AtomicBool};
 
 use super::{
     estimate::Formula,
@@ -26,20 +26,18 @@ const KERNEL_ENTRIES: usize = 1024;
 
 /// Some neurons through their features, laid out for the product.
 pub(super) struct FeatureTile<T> {
-    /// Which neurons, by their position in the set.
+    /// Which neurons, by their position in the set, those with most features first.
     pub members: Vec<usize>,
-    pub rank: usize,
-    /// Feature 0 of every neuron, then feature 1 of every neuron, and so on; zeros where a neuron
-    /// has fewer.
+    /// Feature 0 of every neuron, then feature 1 of those that have it, and so on.
     pub features: Vec<T>,
     pub vectors: Vec<T>,
     pub totals: Vec<f64>,
     pub scales: Vec<f64>,
-    /// What only a part of the samples needs.
     pub origins: Vec<Origin>,
 }
 
 /// What a neuron has besides its features.
+#[derive(Clone)]
 pub(super) struct Origin {
     pub rank: usize,
     /// ‖HKH‖ over all samples.
@@ -49,16 +47,15 @@ pub(super) struct Origin {
 }
 
 impl<T: Real> FeatureTile<T> {
-    /// Take the features of a set out of its neurons, those of about the same rank together.
+    /// Take the features of a set out of its neurons, those with about as many together.
     pub fn cut(neurons: &mut [Neuron<T>], samples: usize, stop: &AtomicBool) -> Result<Vec<Self>> {
         let mut order: Vec<usize> =
             (0..neurons.len()).filter(|&index| neurons[index].part == Part::Features).collect();
-        order.sort_by_key(|&index| neurons[index].rank);
+        order.sort_by_key(|&index| Reverse(neurons[index].rank));
         let mut tiles = Vec::new();
         let mut rest = &order[..];
-        while let Some(&first) = rest.first() {
-            let width = (PRODUCT_ROWS / neurons[first].rank).clamp(4, rest.len().max(4));
-            let (members, later) = rest.split_at(width.min(rest.len()));
+        while !rest.is_empty() {
+            let (members, later) = rest.split_at(fitting(rest, |index| neurons[index].rank));
             check(stop)?;
             tiles.push(Self::pack(neurons, members, samples));
             rest = later;
@@ -67,22 +64,20 @@ impl<T: Real> FeatureTile<T> {
     }
 
     fn pack(neurons: &mut [Neuron<T>], members: &[usize], samples: usize) -> Self {
-        let rank = members.iter().map(|&index| neurons[index].rank).max().unwrap_or(0);
+        let rows: usize = members.iter().map(|&index| neurons[index].rank).sum();
         let mut tile = Self {
             members: members.to_vec(),
-            rank,
-            features: vec![T::default(); rank * members.len() * samples],
+            features: Vec::with_capacity(rows * samples),
             vectors: Vec::new(),
             totals: members.iter().map(|&index| neurons[index].total).collect(),
             scales: members.iter().map(|&index| neurons[index].scale).collect(),
             origins: Vec::new(),
         };
-        for (place, &index) in members.iter().enumerate() {
-            let features = std::mem::take(&mut neurons[index].features);
-            for (k, feature) in features.chunks_exact(samples).enumerate() {
-                let start = (k * members.len() + place) * samples;
-                tile.features[start..start + samples].copy_from_slice(feature);
-            }
+        let features: Vec<&[T]> =
+            members.iter().map(|&index| &neurons[index].features[..]).collect();
+        tile.interleave(&features, samples);
+        for &index in members {
+            neurons[index].features = Vec::new();
             tile.vectors.append(&mut neurons[index].vector);
             tile.origins.push(Origin {
                 rank: neurons[index].rank,
@@ -93,19 +88,44 @@ impl<T: Real> FeatureTile<T> {
         tile
     }
 
+    /// Lay the features of every neuron out for the product.
+    pub fn interleave(&mut self, features: &[&[T]], samples: usize) {
+        let rank = features.iter().map(|all| all.len()).max().unwrap_or(0) / samples;
+        for k in 0..rank {
+            let present = features.iter().filter_map(|all| all.get(k * samples..(k + 1) * samples));
+            present.for_each(|feature| self.features.extend_from_slice(feature));
+        }
+    }
+
+    /// How many neurons have feature 0, feature 1, and so on.
+    pub fn counts(&self) -> Vec<usize> {
+        let most = self.origins.first().map_or(0, |origin| origin.rank);
+        (0..most).map(|k| self.origins.partition_point(|origin| origin.rank > k)).collect()
+    }
+
+    /// Which row of the features is the first neuron's feature 0, feature 1, and so on.
+    pub fn starts(&self) -> Vec<usize> {
+        let counts = self.counts().into_iter();
+        counts.scan(0, |next, count| Some(std::mem::replace(next, *next + count))).collect()
+    }
+
     /// Scores of this tile's neurons against another's, row after row.
     pub fn scores(&self, other: &Self, samples: usize, formula: &Formula) -> Vec<f64> {
         let (rows, columns) = (self.members.len(), other.members.len());
-        let width = other.rank * columns;
-        let mut products = vec![T::default(); self.rank * rows * width];
+        let width = other.features.len() / samples;
+        let mut products = vec![T::default(); self.features.len() / samples * width];
         add_product(&self.features, &other.features, samples, &mut products);
         let mut scores = vec![0.0; rows * columns];
+        let (counts, other_counts) = (self.counts(), other.counts());
         vectorised(
             #[inline(always)]
             || {
-                for (line, product) in products.chunks_exact(width).enumerate() {
-                    let start = (line % rows) * columns;
-                    add_squares(product, &mut scores[start..start + columns]);
+                let mut lines = products.chunks_exact(width);
+                for count in counts {
+                    for (sums, line) in scores.chunks_exact_mut(columns).take(count).zip(&mut lines)
+                    {
+                        add_squares(line, &other_counts, sums);
+                    }
                 }
             },
         );
@@ -122,13 +142,26 @@ impl<T: Real> FeatureTile<T> {
     }
 }
 
-/// Add the squares of one neuron's products with every feature of every other neuron.
+/// How many of the next neurons have about as many features together as a product takes.
+fn fitting(neurons: &[usize], rank: impl Fn(usize) -> usize) -> usize {
+    let mut rows = 0;
+    let fits = neurons.iter().position(|&index| {
+        rows += rank(index);
+        rows > PRODUCT_ROWS
+    });
+    fits.unwrap_or(neurons.len()).clamp(4.min(neurons.len()), neurons.len())
+}
+
+/// Add the squares of one feature's products with the features of other neurons, of which so many
+/// have each.
 #[inline(always)]
-fn add_squares<T: Real>(products: &[T], sums: &mut [f64]) {
-    for feature in products.chunks_exact(sums.len()) {
+fn add_squares<T: Real>(mut products: &[T], counts: &[usize], sums: &mut [f64]) {
+    for &count in counts {
+        let (feature, rest) = products.split_at(count);
         for (sum, &value) in sums.iter_mut().zip(feature) {
             *sum += (value * value).wide();
         }
+        products = rest;
     }
 }
 

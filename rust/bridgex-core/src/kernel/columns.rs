@@ -1,9 +1,13 @@
 //! Sums over samples and over columns.
 
-use crate::{real::Real, simd::vectorised};
+use crate::{
+    real::Real,
+    simd::{fold_lanes, vectorised},
+};
 
-/// Lanes of a reduction: fixed, so that the order of additions is too.
-const LANES: usize = 16;
+/// Lanes of a reduction: fixed, so that the order of additions is too; enough of them that no
+/// addition waits for the one before.
+const LANES: usize = 32;
 
 /// The sum of columns of that many samples, each times its weight.
 pub(crate) fn combination<T: Real>(columns: &[T], weights: &[f64], samples: usize) -> Vec<T> {
@@ -100,7 +104,7 @@ fn reduce<T: Real>(values: &[T], add: impl Fn(T, T) -> T) -> f64 {
         sums.iter_mut().zip(lane).for_each(|(sum, &value)| *sum = add(*sum, value));
     }
     sums.iter_mut().zip(rest).for_each(|(sum, &value)| *sum = add(*sum, value));
-    sums.into_iter().map(T::wide).sum()
+    fold_lanes(sums.map(T::wide))
 }
 
 /// Position of the first largest value, of values that are not negative.

@@ -107,17 +107,18 @@ impl Refined {
 
 impl<'a> Packed<'a> {
     fn new(rows: &'a [&'a [f64]]) -> Self {
-        let mut values = Vec::with_capacity(rows.iter().map(|row| row.len()).sum());
-        rows.iter().for_each(|row| values.extend(row.iter().map(|&value| f32::of(value))));
-        let norms = rows
-            .iter()
-            .map(|row| {
-                vectorised(
-                    #[inline(always)]
-                    || dot(row, row),
-                )
-            })
-            .collect();
+        let samples = rows.first().map_or(0, |row| row.len());
+        let mut values = vec![0.0; rows.len() * samples];
+        let mut norms = Vec::with_capacity(rows.len());
+        vectorised(
+            #[inline(always)]
+            || {
+                for (row, values) in rows.iter().zip(values.chunks_exact_mut(samples.max(1))) {
+                    values.iter_mut().zip(*row).for_each(|(to, &from)| *to = f32::of(from));
+                    norms.push(dot(row, row));
+                }
+            },
+        );
         Self { rows, values, norms }
     }
 

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     product::add_product,
     real::{Real, exp, exp_m1},
-    simd::{dot, vectorised},
+    simd::{dot, magnitude, vectorised},
 };
 
 /// Highest degree of the Taylor series; wider spreads use the Cholesky factor.
@@ -34,11 +34,12 @@ impl<T: Real> Factor<T> {
     /// Factor the Gaussian kernel of a row, `u = x / σ`, with at most `max_columns` columns, until
     /// tr E is about `relative` times the largest eigenvalue or less.
     pub fn gaussian(u: &[f64], relative: f64, max_columns: usize) -> Self {
-        let largest = u.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
-        let u: Vec<T> = u.iter().map(|&value| T::of(value)).collect();
-        if largest <= WIDE
-            && let (factor, true) = Self::taylor(&u, relative, MAX_DEGREE)
-        {
+        let wide = magnitude(u) <= WIDE;
+        let u: Vec<T> = vectorised(
+            #[inline(always)]
+            || u.iter().map(|&value| T::of(value)).collect(),
+        );
+        if wide && let (factor, true) = Self::taylor(&u, relative, MAX_DEGREE) {
             return factor;
         }
         Self::cholesky(&u, relative, max_columns)

@@ -1,6 +1,6 @@
 //! Rows of mean 0 and standard deviation 1.
 
-use crate::simd::{dot, sum, vectorised};
+use crate::simd::{dot, extremes, sum, vectorised};
 
 /// A standardised row.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,29 +22,32 @@ pub struct Standardised {
 /// ```
 #[must_use]
 pub fn standardise(mut row: Vec<f64>, epsilon: f64) -> Standardised {
-    let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if row.iter().all(|&value| value >= most) {
+    let (least, most) = vectorised(
+        #[inline(always)]
+        || extremes(&row),
+    );
+    if least >= most {
         row.fill(0.0);
         return Standardised { values: row, constant: true };
     }
+    let unit = unit(most.max(-least));
     vectorised(
         #[inline(always)]
         || {
-            let unit = unit(&row);
-            row.iter_mut().for_each(|value| *value /= unit);
+            if let Some(unit) = unit {
+                row.iter_mut().for_each(|value| *value /= unit);
+            }
             let mean = sum(&row) / row.len() as f64;
             row.iter_mut().for_each(|value| *value -= mean);
             let deviation = (dot(&row, &row) / (row.len() - 1) as f64).sqrt();
-            let divisor = deviation + epsilon / unit;
+            let divisor = deviation + epsilon / unit.unwrap_or(1.0);
             row.iter_mut().for_each(|value| *value /= divisor);
         },
     );
     Standardised { values: row, constant: false }
 }
 
-/// A unit in which the squares of the row can be represented.
-#[inline(always)]
-fn unit(row: &[f64]) -> f64 {
-    let largest = row.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
-    if (1e-100..1e100).contains(&largest) { 1.0 } else { largest }
+/// A unit in which the squares of numbers up to that size can be represented, where 1 is none.
+fn unit(largest: f64) -> Option<f64> {
+    (!(1e-100..1e100).contains(&largest)).then_some(largest)
 }
