@@ -82,3 +82,31 @@ def test_compact_refuses(
     done = bridgex("store", "compact", store, *arguments)
     assert (done.code, done.out) == (code, "")
     assert message in done.err
+
+
+def test_merge_and_merge_again(bridgex: Run, mine: Path, store: Path, tmp_path: Path) -> None:
+    merged = tmp_path / "merged"
+    answer = json.loads(
+        bridgex("store", "merge", store, mine, "-o", merged, "--format", "json").out
+    )
+    assert answer["schema"] == "bridgex.store-merge/1"
+    rows = {(row["source"], row["of"]): row for row in answer["rows"]}
+    assert rows[str(store), "sw"]["copied_parts"] == 1
+    assert rows[str(mine), "sw"]["copied_parts"] == 0
+    assert rows[str(mine), "ms"]["copied_parts"] == rows[str(mine), "ms"]["parts"] == 3
+    assert answer["copied_bytes"] == sum(row["copied_bytes"] for row in rows.values())
+    asked = [bridgex("query", "overlap", path, "--format", "csv") for path in (mine, merged)]
+    assert asked[0].out == asked[1].out
+    again = bridgex("store", "merge", store, mine, "-o", merged)
+    assert "Everything was there already: nothing was written." in again.out
+    assert again.code == 0
+
+
+def test_merge_shows_what_differs(bridgex: Run, store: Path, tmp_path: Path) -> None:
+    Store.create(tmp_path / "other", synthetic.provenance(layer_sizes=(1,)))
+    done = bridgex("store", "merge", store, tmp_path / "other", "-o", tmp_path / "merged")
+    assert (done.code, done.out) == (1, "")
+    assert "layer sizes: the store has [700, 600, 800], yours is [1]" in done.err
+    assert not (tmp_path / "merged").exists()
+    assert bridgex("store", "merge", store).code == 2
+    assert bridgex("store", "merge", "-o", tmp_path / "merged").code == 2

@@ -12,7 +12,7 @@ from bridgex.cli.garbage import gc
 from bridgex.cli.imports import import_
 from bridgex.cli.options import output_options
 from bridgex.cli.output import emit
-from bridgex.cli.upkeep import compact
+from bridgex.cli.upkeep import compact, merge
 from bridgex.cli.verify import verify
 
 if TYPE_CHECKING:
@@ -38,5 +38,6 @@ def info(store: Path, format_: Format, output: Path | None) -> None:
 command.add_command(compact)
 command.add_command(export)
 command.add_command(import_)
+command.add_command(merge)
 command.add_command(verify)
 command.add_command(gc)

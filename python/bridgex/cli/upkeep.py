@@ -88,3 +88,30 @@ def compact(
     emit(compact_answer(str(store), codec, rows), format_=format_, output=output)
     if any(row.written_parts for row in rows):
         listener.note(f"what was replaced stays on disk until: bridgex store gc {store}")
+
+
+@click.command()
+@click.argument("stores", nargs=-1, required=True)
+@click.option(
+    "-o", "--output", "location", required=True, help="The store to copy to; it may exist."
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "json", "ndjson", "csv"]),
+    default="table",
+    show_default=True,
+    help="Form of the answer.",
+)
+def merge(stores: tuple[str, ...], location: str, format_: Format) -> None:
+    """Copy the parts of several stores of one model into one, which counts every record once.
+
+    The stores stay as they are. Those of another model or other settings are refused, with what
+    differs, and so are two versions of one text. Killed, it can be repeated, and goes on.
+    """
+    from bridgex.cli.progress import reporter
+    from bridgex.cli.upkeep_view import merge_answer
+    from bridgex.store import Store, merge
+
+    rows = merge([Store.open(store) for store in stores], location, reporter=reporter())
+    emit(merge_answer(location, rows), format_=format_)

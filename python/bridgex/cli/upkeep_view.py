@@ -10,7 +10,7 @@ from bridgex.cli.output import Answer, Table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridgex.store import Compaction
+    from bridgex.store import Compaction, Merged
 
 _COMPACTED = (
     "kind",
@@ -50,15 +50,42 @@ def compact_answer(store: str, codec: str, found: Sequence[Compaction]) -> Answe
     return Answer("bridgex.store-compact/1", rows, [table], meta, _COMPACTED)
 
 
-def _compaction_row(one: Compaction) -> dict[str, Any]:
+def merge_answer(location: str, found: Sequence[Merged]) -> Answer:
+    """Parts and bytes that every store gave."""
+    rows = [{"source": one.source, **_series(one), **_counts(one)} for one in found]
+    names = ("parts", "copied_parts", "copied_bytes")
+    total = {name: sum(row[name] for row in rows) for name in names}
+    lines = [[row["source"], _name(row), *(row[name] for name in names)] for row in rows]
+    table = Table(
+        f"Merged into {location}",
+        ("from", "", "parts", "copied", "bytes"),
+        [*lines, ["total", "", *total.values()]],
+        [] if total["copied_parts"] else ["Everything was there already: nothing was written."],
+    )
+    columns = ("source", "kind", "of", "corpus", "gold", *names)
+    return Answer("bridgex.store-merge/1", rows, [table], {"store": location, **total}, columns)
+
+
+def _counts(one: Merged) -> dict[str, int]:
+    return {
+        "parts": one.parts,
+        "copied_parts": one.copied_parts,
+        "copied_bytes": one.copied_bytes,
+    }
+
+
+def _series(one: Compaction | Merged) -> dict[str, Any]:
     statistics = one.kind == "statistics"
-    row = {
+    return {
         "kind": one.kind,
         "of": one.series[0] if statistics else f"{one.series[0]}-{one.series[1]}",
         "corpus": one.series[1] if statistics else None,
         "gold": None if statistics else one.series[2],
-        **asdict(one),
     }
+
+
+def _compaction_row(one: Compaction) -> dict[str, Any]:
+    row = {**_series(one), **asdict(one)}
     row["ratio"] = _ratio(row)
     return {name: row[name] for name in _COMPACTED}
 
