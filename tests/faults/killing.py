@@ -20,10 +20,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tests.faults.store_work import WORKS, Work, bits, check, ingest, open_store, text
+from tests.faults.store_work import (
+    WORKS,
+    Work,
+    bits,
+    check,
+    compact_all,
+    ingest,
+    open_store,
+    text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from bridgex.store import Codec
 
 STEPS = frozenset(
     {"open", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.listdir"}
@@ -211,6 +222,28 @@ def race(path: Path, workers: int, parts: int) -> dict[str, object]:
     return {"won": won, "views": len(seen)}
 
 
+def race_compactions(root: Path, workers: int, rounds: int) -> dict[str, int]:
+    """Let processes compact one store at once, with other codecs, and read it meanwhile."""
+    work = WORKS["compact"]
+    views = 0
+    for number in range(rounds):
+        trial = root / f"round{number}"
+        trial.mkdir(parents=True)
+        undisturbed(partial(work.prepare, trial))
+        expected = undisturbed(partial(bits, trial / "store"))
+        codecs: list[Codec] = ["none", "zstd", "none", "blosc"]
+        running = {fork(partial(compact_all, trial, codecs[one % 4])) for one in range(workers)}
+        while running:
+            if undisturbed(partial(bits, trial / "store")) != expected:
+                raise SystemExit(f"a reader of {trial} saw something else")
+            views += 1
+            running -= {child for child in running if ended(child)}
+        undisturbed(partial(compact_all, trial))
+        if undisturbed(partial(bits, trial / "store")) != expected:
+            raise SystemExit(f"{trial} is not what it was")
+    return {"views": views}
+
+
 def open_at(start: float, path: Path) -> None:
     """Open or create a store at a given time."""
     while time.time() < start:
@@ -229,6 +262,7 @@ def create(path: Path, rounds: int) -> dict[str, object]:
 
 
 ACTIONS: dict[str, Callable[..., dict[str, Any]]] = {
+    "compactions": race_compactions,
     "create": create,
     "race": race,
     "random": kill_at_random,

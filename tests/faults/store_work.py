@@ -11,7 +11,7 @@ import numpy as np
 
 from bridgex.corpora import split_parts, split_words
 from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
-from bridgex.store import Probes, Snapshot, Store, collect_garbage, compact
+from bridgex.store import Codec, Probes, Snapshot, Store, collect_garbage, compact, merge
 from bridgex.store.garbage import find_garbage
 from bridgex.testing import synthetic
 
@@ -147,8 +147,22 @@ def ingest_much(root: Path) -> None:
     ingest(root / "store", text(3), corpus="news")
 
 
-def compact_all(root: Path) -> None:
-    compact(open_store(root / "store"), codec="zstd")
+def compact_all(root: Path, codec: Codec = "zstd") -> None:
+    compact(open_store(root / "store"), codec=codec)
+
+
+def ingest_in_two(root: Path) -> None:
+    """Ingest a text into two stores, which both have the middle of it; compact one of them."""
+    for name, length, left in (("a", 10, 2), ("b", 13, 0)):
+        words = text(7)[:length]
+        ingest(root / name, words)
+        for marker in sorted((root / name / "commits").rglob("*.json"))[:left]:
+            marker.unlink()
+    compact(open_store(root / "b"))
+
+
+def merge_two(root: Path) -> None:
+    merge([open_store(root / "a"), open_store(root / "b")], root / "store")
 
 
 def ingest_and_compact(root: Path) -> None:
@@ -172,5 +186,6 @@ WORKS = {
     "ingest": Work(lambda _: None, ingest_long),
     "grow": Work(ingest_short, ingest_long),
     "compact": Work(ingest_much, compact_all),
+    "merge": Work(ingest_in_two, merge_two),
     "gc": Work(ingest_and_compact, collect),
 }

@@ -106,3 +106,8 @@ def test_writers_that_race_commit_every_part_once(run: Run, place: Path, parts: 
     assert len(markers) == parts + parts // 2
     # Losers leave nothing behind.
     assert len(list((place / "store/parts").iterdir())) == len(markers)
+
+
+@pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=pytest.mark.long)])
+def test_compactions_that_race_and_a_reader_meanwhile(run: Run, rounds: int) -> None:
+    assert run("compactions", 4, rounds)["views"] >= rounds

@@ -1,7 +1,7 @@
 """Whatever was ingested when, by whom and how far, and whoever died: every record counts once.
 
 Hypothesis invents histories of a store: texts and a word list that grow, workers that overtake
-each other, die or are given a text that changed, and parts that are compacted meanwhile. What
+each other, die or are given a text that changed; parts are compacted and stores merged. What
 comes out must be, bit for bit, what one ingestion of the final texts into a fresh store gives. The
 sums are of floating-point numbers that depend on every letter, so a record lost, counted twice or
 added in another order shows.
@@ -9,6 +9,7 @@ added in another order shows.
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -29,7 +30,7 @@ from tests.dying_folder import Died, DyingFolder, scratch
 from bridgex.corpora import CorpusPart, WordPart, split_parts, split_words
 from bridgex.errors import InvalidInputError
 from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
-from bridgex.store import Codec, Store, compact
+from bridgex.store import Codec, Store, compact, merge
 from bridgex.store.folder import LocalFolder
 from bridgex.store.root import read_root
 from bridgex.testing import synthetic
@@ -128,6 +129,9 @@ class Growth(RuleBasedStateMachine):
     def new_store(self, path: Path) -> Store:
         return Store.create(path, synthetic.provenance(), part_bytes=PART_BYTES, probe_block=BLOCK)
 
+    def fresh_path(self) -> Path:
+        return Path(tempfile.mkdtemp(dir=self.scratch.name))
+
     def dying_store(self, changes: int, *, halfway: bool) -> Store:
         folder = DyingFolder(self.path, changes, halfway=halfway)
         return Store(folder, read_root(folder))
@@ -222,6 +226,32 @@ class Growth(RuleBasedStateMachine):
             compact(self.dying_store(changes, halfway=halfway), codec=codec)
         except Died:
             assert everything(self.store.snapshot()) == before
+
+    @rule(codecs=st.lists(CODECS, min_size=1, max_size=2), data=st.data())
+    def merge(self, codecs: list[Codec], data: st.DataObject) -> None:
+        """Stores are merged into this one that have some parts of texts of some length each."""
+        others = []
+        for codec in codecs:
+            other = self.new_store(self.fresh_path())
+            for series in data.draw(st.lists(st.sampled_from(SERIES), max_size=3, unique=True)):
+                text = self.texts[series]
+                parts = parts_of(series, text[: data.draw(st.integers(1, len(text)))])
+                for part in data.draw(st.lists(st.sampled_from(parts), max_size=4)):
+                    add(other, series, part)
+            if data.draw(st.booleans()):
+                compact(other, codec=codec)
+            others.append(other)
+        merge(others, self.path)
+        assert all(row.copied_parts == 0 for row in merge(others, self.path))
+
+    @rule()
+    def move(self) -> None:
+        """Everything is merged into a new store, in which the history goes on."""
+        before = everything(self.store.snapshot())
+        self.path = self.fresh_path()
+        merge([self.store], self.path)
+        self.store = Store.open(self.path)
+        assert everything(self.store.snapshot()) == before
 
     @precondition(lambda self: any(self.ingested.values()))
     @rule(length=st.integers(1, 6), data=st.data())
