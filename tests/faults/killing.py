@@ -25,6 +25,7 @@ from tests.faults.store_work import (
     Work,
     bits,
     check,
+    clean,
     compact_all,
     ingest,
     open_store,
@@ -108,7 +109,7 @@ def is_below(root: Path, arguments: tuple[object, ...]) -> bool:
     return relative or str(root) in str(arguments[0])
 
 
-def after(disturb: Callable[[], object], work: Callable[[], object]) -> None:
+def disturbed(disturb: Callable[[], object], work: Callable[[], object]) -> None:
     disturb()
     work()
 
@@ -129,9 +130,20 @@ def repair(trial: Path, work: Work, expected: str) -> None:
     """Check a store that a killed process left; then do the work, and compare every bit."""
     undisturbed(lambda: check(trial / "store"))
     undisturbed(lambda: work.act(trial))
-    if undisturbed(lambda: bits(trial / "store")) != expected:
-        raise SystemExit(f"{trial} is not what undisturbed work leads to")
+    check_same(trial / "store", expected)
     shutil.rmtree(trial)
+
+
+def check_same(path: Path, expected: str) -> None:
+    """Compare a store bit by bit with what undisturbed work leads to, also once it is cleaned."""
+    for look in (bits, clean_bits):
+        if undisturbed(partial(look, path)) != expected:
+            raise SystemExit(f"{path} is not what undisturbed work leads to")
+
+
+def clean_bits(path: Path) -> str:
+    clean(path)
+    return bits(path)
 
 
 def kill_at_every_step(root: Path, name: str, first: int, every: int) -> dict[str, int]:
@@ -143,7 +155,7 @@ def kill_at_every_step(root: Path, name: str, first: int, every: int) -> dict[st
         trial = root / f"step{number}"
         shutil.copytree(base, trial)
         disturb = partial(kill_at_step, trial, number)
-        if not killed(fork(partial(after, disturb, partial(work.act, trial)))):
+        if not killed(fork(partial(disturbed, disturb, partial(work.act, trial)))):
             return {"kills": kills, "steps": number}
         repair(trial, work, expected)
         kills += 1
@@ -198,8 +210,7 @@ def compare(path: Path, records: list[str]) -> None:
     """Compare a store bit by bit with one that the same text was ingested into at once."""
     whole = path.with_name("whole")
     undisturbed(lambda: ingest(whole, records))
-    if undisturbed(lambda: bits(path)) != undisturbed(lambda: bits(whole)):
-        raise SystemExit(f"{path} is not what undisturbed work leads to")
+    check_same(path, undisturbed(lambda: bits(whole)))
 
 
 def race(path: Path, workers: int, parts: int) -> dict[str, object]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from bridgex.corpora import split_parts, split_words
 from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
-from bridgex.store import Codec, Probes, Snapshot, Store, collect_garbage, compact, merge
+from bridgex.store import Codec, Probes, Snapshot, Store, collect_garbage, compact, merge, verify
 from bridgex.store.garbage import find_garbage
 from bridgex.testing import synthetic
 
@@ -56,6 +56,13 @@ def ingest(
         store.add_probes(part, synthetic.probes(part, GOLD), GOLD)
         for part in store.missing_probes(words, GOLD)
     )
+
+
+def clean(path: Path) -> None:
+    """Remove what killed processes left, and check that nothing is left over or damaged."""
+    collect_garbage(Store.open(path), older_than=0)
+    found = verify(path)
+    assert found.findings == found.notes == (), found
 
 
 def statistics_bits(statistics: NeuronStatistics) -> list[object]:

@@ -10,6 +10,7 @@ added in another order shows.
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -30,8 +31,9 @@ from tests.dying_folder import Died, DyingFolder, scratch
 from bridgex.corpora import CorpusPart, WordPart, split_parts, split_words
 from bridgex.errors import InvalidInputError
 from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
-from bridgex.store import Codec, Store, compact, merge
+from bridgex.store import Codec, Store, collect_garbage, compact, merge, verify
 from bridgex.store.folder import LocalFolder
+from bridgex.store.garbage import find_garbage
 from bridgex.store.root import read_root
 from bridgex.testing import synthetic
 
@@ -253,6 +255,23 @@ class Growth(RuleBasedStateMachine):
         self.store = Store.open(self.path)
         assert everything(self.store.snapshot()) == before
 
+    @rule()
+    def collect(self) -> None:
+        """Nobody else is there, so no age is too young; earlier views lose their files."""
+        before = everything(self.store.snapshot())
+        self.snapshots.clear()
+        collect_garbage(self.store, older_than=0)
+        assert everything(self.store.snapshot()) == before
+        assert find_garbage(self.store.folder) == []
+
+    @rule(changes=st.integers(0, 7), halfway=st.booleans())
+    def die_collecting(self, changes: int, halfway: bool) -> None:
+        before = everything(self.store.snapshot())
+        self.snapshots.clear()
+        with suppress(Died):
+            collect_garbage(self.dying_store(changes, halfway=halfway), older_than=0)
+        assert everything(self.store.snapshot()) == before
+
     @precondition(lambda self: any(self.ingested.values()))
     @rule(length=st.integers(1, 6), data=st.data())
     def change(self, length: int, data: st.DataObject) -> None:
@@ -308,8 +327,8 @@ class Growth(RuleBasedStateMachine):
         for series, text in self.texts.items():
             ingest(self.store, series, text)
             ingest(fresh, series, text)
-        grown, once = self.store.snapshot(), fresh.snapshot()
-        assert everything(grown) == everything(once)
+        assert everything(self.store.snapshot()) == everything(fresh.snapshot())
+        assert verify(self.path).findings == ()
         self.scratch.cleanup()
 
 
@@ -333,5 +352,5 @@ TestGrowth.settings = settings(max_examples=10, stateful_step_count=15, deadline
 
 @pytest.mark.long
 def test_long_histories() -> None:
-    long = settings(max_examples=300, stateful_step_count=40, deadline=None)
+    long = settings(max_examples=150, stateful_step_count=40, deadline=None)
     run_state_machine_as_test(Growth, settings=long)
