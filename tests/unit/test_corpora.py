@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tracemalloc
 from itertools import islice, repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from tests.faults.places import open_place, unprivileged
 
 from bridgex.corpora import CHAIN_START, read_records, split_parts, split_words
 from bridgex.errors import InvalidInputError, NotFoundError
@@ -54,12 +54,12 @@ def test_a_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
         list(read_records(path))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
-    path = text_file(tmp_path, b"one\n")
-    path.chmod(0)
-    with pytest.raises(InvalidInputError, match="Permission denied"):
-        list(read_records(path))
+def test_a_file_that_may_not_be_read_is_refused() -> None:
+    with open_place() as place:
+        path = text_file(place, b"one\n")
+        path.chmod(0)
+        with unprivileged(), pytest.raises(InvalidInputError, match="Permission denied"):
+            list(read_records(path))
 
 
 def test_parts_take_whole_records_up_to_their_size() -> None:

@@ -6,6 +6,7 @@ Paths inside a store are relative and use ``/``; the store itself is the path ``
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from abc import ABC, abstractmethod
@@ -266,8 +267,14 @@ class LocalFolder(Folder):
         return str(self._path / path)
 
     def exists(self, path: str = "") -> bool:
+        there = self._path / path
         with self._explained(path):
-            return (self._path / path).exists()
+            try:
+                return there.is_file() if path else there.exists()
+            except OSError as error:
+                if error.errno != errno.ENAMETOOLONG:
+                    raise
+                return False
 
     def read(self, path: str) -> bytes:
         with self._explained(path):
@@ -417,9 +424,10 @@ def open_folder(location: str | os.PathLike[str]) -> LocalFolder:
             hint="Use a local path.",
         )
     path = Path(location)
-    if path.exists() and not path.is_dir():
+    folder = LocalFolder(path)
+    if folder.exists() and not path.is_dir():
         raise StoreError(
             f"expected a directory for the store, but {path} is a file",
             hint="Choose another path.",
         )
-    return LocalFolder(path)
+    return folder

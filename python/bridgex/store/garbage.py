@@ -160,7 +160,8 @@ def find_garbage(folder: Folder) -> list[Item]:
     superseded: list[Item] = []
     committed: set[str] = set()
     unreadable: set[str] = set()
-    for commits in commit_directories(folder):
+    directories = commit_directories(folder)
+    for commits in directories:
         markers, failed = _read_markers(folder, commits)
         unreadable |= failed
         committed |= {marker.directory for marker in markers}
@@ -173,7 +174,7 @@ def find_garbage(folder: Folder) -> list[Item]:
     return [
         *superseded,
         *_with_age(folder, uncommitted, "uncommitted", now),
-        *_with_age(folder, temporary_files(folder), "temporary", now),
+        *_with_age(folder, temporary_files(folder, directories), "temporary", now),
     ]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 from bridgex.store.layout import COMMITS, MARKER_SUFFIX, PARTS, ROOT, TEMPORARY_PREFIX, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from bridgex.store.folder import Folder
 
@@ -36,11 +36,14 @@ def attempts(folder: Folder) -> list[str]:
     return [f"{PARTS}/{name}" for name in folder.folders(PARTS) if _ATTEMPT.fullmatch(name)]
 
 
-def temporary_files(folder: Folder) -> list[str]:
-    """List the roots and markers that are being written, or were when their writer was killed."""
+def temporary_files(folder: Folder, commits: Sequence[str]) -> list[str]:
+    """List the roots and markers that are being written, or were when their writer was killed.
+
+    Looks into the store itself and some directories of markers.
+    """
     return [
         _join(directory, name)
-        for directory in ("", *commit_directories(folder))
+        for directory in ("", *commits)
         for name in folder.names(directory)
         if name.startswith(TEMPORARY_PREFIX)
     ]
@@ -51,14 +54,14 @@ def belongs_to_part(name: str) -> bool:
     return _FILE_OF_PART.fullmatch(name) is not None
 
 
-def foreign(folder: Folder) -> Iterator[str]:
-    """Yield what is in the directories of a store and is no part of it; attempts aside."""
+def foreign(folder: Folder, commits: Sequence[str]) -> Iterator[str]:
+    """Yield what is no part of a store, of its directories down to those of some markers."""
     kinds = get_args(Kind)
     yield from _others(folder, "", {ROOT}, {PARTS, COMMITS})
     yield from _others(folder, COMMITS, (), kinds)
     for kind in kinds:
         yield from _others(folder, f"{COMMITS}/{kind}", (), folder.folders(f"{COMMITS}/{kind}"))
-    for directory in commit_directories(folder):
+    for directory in commits:
         markers = _markers(folder.names(directory))
         yield from _others(folder, directory, markers, misplaced_directories(folder, directory))
     committed = [directory.removeprefix(f"{PARTS}/") for directory in attempts(folder)]

@@ -6,10 +6,11 @@ from functools import partial, reduce
 from itertools import groupby
 from typing import TYPE_CHECKING, get_args
 
-from bridgex.errors import NotFoundError
+from bridgex.errors import NotFoundError, StoreError
 from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
 from bridgex.store.arrays import damaged
 from bridgex.store.committed import read_digests
+from bridgex.store.inventory import misplaced_directories
 from bridgex.store.layout import COMMITS, STATISTICS_ARRAYS, language_commits, pair_commits
 from bridgex.store.markers import Marker, marker_names
 from bridgex.store.parts import part_attributes, read_part
@@ -32,13 +33,23 @@ class Snapshot:
     def __init__(self, folder: Folder, provenance: Provenance) -> None:
         self._folder = folder
         self._provenance = provenance
-        self._names = {
-            commits: names
-            for kind in ("statistics", "probes")
-            for series in folder.folders(f"{COMMITS}/{kind}")
-            if (names := marker_names(folder, commits := f"{COMMITS}/{kind}/{series}"))
-        }
+        self._names: dict[str, list[str]] = {}
+        self._unreadable: dict[str, StoreError] = {}
+        for kind in ("statistics", "probes"):
+            for series in folder.folders(f"{COMMITS}/{kind}"):
+                self._list(f"{COMMITS}/{kind}/{series}")
         self._markers: dict[str, list[Marker]] = {}
+
+    def _list(self, commits: str) -> None:
+        """List the markers in a directory; if that fails, it is for those who ask for them."""
+        try:
+            names = marker_names(self._folder, commits)
+            names += misplaced_directories(self._folder, commits)
+        except StoreError as error:
+            self._unreadable[commits] = error
+        else:
+            if names:
+                self._names[commits] = names
 
     @property
     def provenance(self) -> Provenance:
@@ -53,7 +64,7 @@ class Snapshot:
     @property
     def languages(self) -> tuple[str, ...]:
         """Codes of the languages that have statistics, sorted."""
-        found = (name.split("/") for name in self._names)
+        found = (name.split("/") for name in {**self._names, **self._unreadable})
         return tuple(sorted(name for _, kind, name in found if kind == "statistics"))
 
     @property
@@ -80,6 +91,8 @@ class Snapshot:
 
     def committed(self, commits: str) -> list[Marker]:
         """Return all parts committed in a directory: also those that do not count."""
+        if commits in self._unreadable:
+            raise self._unreadable[commits]
         return [
             Marker.read(self._folder, f"{commits}/{name}") for name in self._names.get(commits, [])
         ]

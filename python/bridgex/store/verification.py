@@ -125,8 +125,7 @@ def verify(location: str | os.PathLike[str], *, progress: Reporter | None = None
         return _without_root(folder, error)
     # Listed before the markers are: an attempt that is committed in between is nothing amiss.
     listed = attempts(folder)
-    directories = commit_directories(folder)
-    findings: list[Finding] = []
+    directories, findings = _readable(folder)
     committed: list[Marker] = []
     total = sum(len(marker_names(folder, commits)) for commits in directories)
     with (progress or Silent()).task("verifying", total=total, unit="parts") as task:
@@ -137,7 +136,8 @@ def verify(location: str | os.PathLike[str], *, progress: Reporter | None = None
                 findings += found
                 task.advance(1)
             committed += markers
-    findings += _other_findings(folder, set(listed) - {marker.directory for marker in committed})
+    uncommitted = set(listed) - {marker.directory for marker in committed}
+    findings += _other_findings(folder, directories, uncommitted)
     return Verification(
         path=str(folder),
         parts=len(committed),
@@ -154,12 +154,27 @@ def _without_root(folder: Folder, error: StoreError) -> Verification:
     return Verification(str(folder), 0, 0, 0, (finding,), ())
 
 
+def _readable(folder: Folder) -> tuple[list[str], list[Finding]]:
+    """List the directories of markers; those that cannot be listed are findings."""
+    readable: list[str] = []
+    findings: list[Finding] = []
+    for commits in commit_directories(folder):
+        try:
+            folder.names(commits)
+        except StoreError as error:
+            findings.append(_unreadable(folder, commits, error))
+        else:
+            readable.append(commits)
+    return readable, findings
+
+
 def _read_markers(
     folder: Folder, commits: str, provenance: Provenance
 ) -> tuple[list[Marker], list[Finding]]:
     """Read the markers in a directory; those that cannot be read are findings."""
-    markers, findings = [], []
-    for name in [*marker_names(folder, commits), *misplaced_directories(folder, commits)]:
+    markers: list[Marker] = []
+    findings: list[Finding] = []
+    for name in marker_names(folder, commits) + misplaced_directories(folder, commits):
         path = f"{commits}/{name}"
         try:
             marker = Marker.read(folder, path)
@@ -254,7 +269,7 @@ def _read_part(folder: Folder, marker: Marker) -> tuple[list[Problem], list[str]
     try:
         there = {entry.path for entry in folder.walk(marker.directory)}
     except StoreError as error:
-        return [*problems, Problem(marker.directory, error.message)], []
+        return problems or [Problem(marker.directory, error.message)], []
     return problems, sorted(there - named)
 
 
@@ -273,9 +288,9 @@ def _foreign(folder: Folder, path: str) -> Finding:
     )
 
 
-def _other_findings(folder: Folder, uncommitted: set[str]) -> list[Finding]:
+def _other_findings(folder: Folder, directories: list[str], uncommitted: set[str]) -> list[Finding]:
     """Note what is in the store's directories and does not count."""
-    findings = [_foreign(folder, path) for path in foreign(folder)]
+    findings = [_foreign(folder, path) for path in foreign(folder, directories)]
     return findings + [
         Finding(
             folder.display(path),
@@ -283,5 +298,5 @@ def _other_findings(folder: Folder, uncommitted: set[str]) -> list[Finding]:
             "uncommitted",
             "Remove what is older than a day: bridgex store gc.",
         )
-        for path in sorted(uncommitted) + temporary_files(folder)
+        for path in sorted(uncommitted) + temporary_files(folder, directories)
     ]

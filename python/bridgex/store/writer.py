@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from bridgex.store.files import StoredFile
     from bridgex.store.folder import Folder
     from bridgex.store.markers import Marker
+
+_REFUSALS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENAMETOOLONG),
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+}
+"""Errors after which a marker that is not there will not come, unlike after a lost connection."""
 
 
 def new_attempt() -> str:
@@ -107,6 +114,8 @@ def _commit(
     except StoreError:
         raise
     except OSError as error:
+        if error.errno in _REFUSALS and not folder.exists(path):
+            folder.remove_tree(marker.directory)
         place = error.filename or folder.display(marker.directory)
         raise StoreError(
             f"cannot write to {place}: {error.strerror or error}",
