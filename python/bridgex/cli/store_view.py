@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from bridgex.store import Collection, Finding, Garbage, StoreInfo, Verification
 
 
+_PARTS = ("missing_records", "missing_parts", "parts", "codecs", "bytes")
+
+
 def info_answer(info: StoreInfo) -> Answer:
     """Everything in a store, and what it was made with."""
     languages = [
@@ -25,7 +28,10 @@ def info_answer(info: StoreInfo) -> Answer:
             "samples": None,
             "records": one.records,
             "parts": one.parts,
+            "ingested_parts": one.ingested_parts,
             "missing_records": one.missing_records,
+            "missing_parts": one.missing_parts,
+            "codecs": ", ".join(one.codecs),
             "bytes": one.bytes,
         }
         for one in info.languages
@@ -40,7 +46,10 @@ def info_answer(info: StoreInfo) -> Answer:
             "samples": one.samples,
             "records": one.considered,
             "parts": one.parts,
+            "ingested_parts": one.ingested_parts,
             "missing_records": one.missing_records,
+            "missing_parts": one.missing_parts,
+            "codecs": ", ".join(one.codecs),
             "bytes": one.bytes,
         }
         for one in info.probes
@@ -53,6 +62,7 @@ def info_answer(info: StoreInfo) -> Answer:
         "fingerprint": info.provenance.fingerprint,
         "part_bytes": info.part_bytes,
         "probe_block": info.probe_block,
+        "garbage": [asdict(one) for one in info.garbage],
         "bytes_on_disk": info.bytes_on_disk,
     }
     return Answer("bridgex.store-info/1", [*languages, *probes], tables, meta)
@@ -70,17 +80,23 @@ def _identity(info: StoreInfo) -> Table:
         *((f"{name} version", version) for name, version in made.versions.items()),
         ("fingerprint", made.fingerprint[:16]),
         ("bytes on disk", f"{info.bytes_on_disk:,}"),
+        *(
+            (f"{one.kind}, not counting", f"{one.count:,} with {one.bytes:,} bytes")
+            for one in info.garbage
+            if one.count
+        ),
+        ("bytes that store gc would free", f"{sum(one.old_bytes for one in info.garbage):,}"),
     ]
     return Table(f"Store {info.path}, format {info.format_version}", ("", ""), rows)
 
 
 def _language_table(rows: list[dict[str, Any]]) -> Table:
-    columns = ("of", "corpora", "tokens", "records", "missing_records", "parts", "bytes")
+    columns = ("of", "corpora", "tokens", "records", *_PARTS)
     return _table("Statistics", "language", rows, columns)
 
 
 def _probe_table(rows: list[dict[str, Any]]) -> Table:
-    columns = ("of", "gold", "samples", "records", "missing_records", "parts", "bytes")
+    columns = ("of", "gold", "samples", "records", *_PARTS)
     return _table("Probes", "pair", rows, columns)
 
 

@@ -19,7 +19,7 @@ from bridgex.store.committed import Coverage
 from bridgex.store.compact import Compaction, compact
 from bridgex.store.encoding import Codec
 from bridgex.store.garbage import Collection, Garbage, collect_garbage
-from bridgex.store.info import LanguageInfo, ProbesInfo, StoreInfo
+from bridgex.store.info import GarbageInfo, LanguageInfo, ProbesInfo, StoreInfo
 from bridgex.store.merge import Merged, merge
 from bridgex.store.probes import Probes
 from bridgex.store.snapshot import Snapshot
@@ -33,6 +33,7 @@ __all__ = [
     "Coverage",
     "Finding",
     "Garbage",
+    "GarbageInfo",
     "LanguageInfo",
     "Merged",
     "Probes",

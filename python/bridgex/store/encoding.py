@@ -41,6 +41,10 @@ class Encoding:
     level: int | None = None
     keep_bits: int | None = None
 
+    def describe(self) -> str:
+        """Say how arrays are stored, as in a table."""
+        return self.codec if self.keep_bits is None else f"{self.codec} of {self.keep_bits} bits"
+
 
 PLAIN = Encoding()
 

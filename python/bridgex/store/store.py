@@ -11,7 +11,7 @@ from bridgex.store.candidate import Candidate, probes_candidate, statistics_cand
 from bridgex.store.checks import check_probes, check_statistics
 from bridgex.store.committed import Committed, Coverage
 from bridgex.store.folder import LocalFolder, open_folder
-from bridgex.store.info import StoreInfo, language_info, pair_info
+from bridgex.store.info import StoreInfo, garbage_info, language_info, pair_info
 from bridgex.store.layout import DIGESTS_ARRAY, FORMAT_VERSION, layer_array
 from bridgex.store.root import Root, check_identity, create_root, read_root
 from bridgex.store.snapshot import Snapshot
@@ -254,7 +254,12 @@ class Store:
             part_bytes=self.part_bytes,
             probe_block=self.probe_block,
             languages=tuple(language_info(snapshot, language) for language in snapshot.languages),
-            probes=tuple(info for pair in snapshot.pairs for info in pair_info(snapshot, pair)),
+            probes=tuple(
+                info
+                for pair in snapshot.pairs
+                for info in pair_info(snapshot, pair, block=self.probe_block)
+            ),
+            garbage=garbage_info(self._folder),
             bytes_on_disk=sum(entry.size for entry in self._folder.walk()),
         )
 
