@@ -115,7 +115,8 @@ def write_statistics_tensors(
         token_count=statistics.token_count,
         record_count=statistics.record_count,
     )
-    arrays = {**statistics.known(), "layer_offsets": provenance.layer_offsets}
+    # Narrow numbers last, so that every tensor begins where its numbers may.
+    arrays = {"layer_offsets": provenance.layer_offsets, **statistics.known()}
     forms = {name: Form(array.dtype, array.shape) for name, array in arrays.items()}
     _write(path, forms, arrays.values(), about)
 
