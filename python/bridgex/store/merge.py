@@ -74,7 +74,8 @@ def merge(
 
     The sources stay as they are. Parts keep their ids, so that the same text in two sources counts
     once, and a merge that was interrupted goes on when it is repeated. Every file is compared with
-    its checksum as it is read. A part that a compacted one supersedes is not copied beside it.
+    its checksum as it is read. A part that a compacted one supersedes is not copied beside it, even
+    where activations were rounded in one source and not in another.
 
     Parameters
     ----------
