@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from bridgex.capture import CaptureModel
@@ -20,6 +21,27 @@ settings.load_profile("default")
 
 # As the command line does, before torch is imported.
 os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[dict[str, str]]:
+    """Run an S3 server; give the environment that reaches it."""
+    from tests.s3_server import running
+
+    with running() as environment:
+        yield environment
+
+
+@pytest.fixture
+def s3(
+    s3_server: dict[str, str], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> str:
+    """Return an address that a test has for itself."""
+    from tests.s3_server import BUCKET
+
+    for name, value in s3_server.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/{hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:12]}/store"
 
 
 @pytest.fixture(scope="session")

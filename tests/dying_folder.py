@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bridgex.store.folder import LocalFolder
 from bridgex.store.layout import TEMPORARY_PREFIX
+from bridgex.store.local import LocalFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

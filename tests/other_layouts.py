@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import zarr
 
 from bridgex.store.files import measure
-from bridgex.store.folder import LocalFolder
+from bridgex.store.local import LocalFolder
 from bridgex.store.markers import Marker
 
 if TYPE_CHECKING:

@@ -32,8 +32,8 @@ from bridgex.corpora import CorpusPart, WordPart, split_parts, split_words
 from bridgex.errors import InvalidInputError
 from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
 from bridgex.store import Codec, Store, collect_garbage, compact, merge, verify
-from bridgex.store.folder import LocalFolder
 from bridgex.store.garbage import find_garbage
+from bridgex.store.local import LocalFolder
 from bridgex.store.root import read_root
 from bridgex.testing import synthetic
 

@@ -20,7 +20,7 @@ from bridgex.schema import Pair, WordPair
 from bridgex.store import Store
 from bridgex.store.arrays import decoded, encoded_group
 from bridgex.store.encoding import Codec, chosen_encoding
-from bridgex.store.folder import LocalFolder
+from bridgex.store.local import LocalFolder
 from bridgex.testing import synthetic
 
 PAIR = Pair("id", "tl")

@@ -10,7 +10,7 @@ from bridgex.corpora import split_parts
 from bridgex.errors import StoreError
 from bridgex.store import Store
 from bridgex.store.checked import with_checksum, without_checksum
-from bridgex.store.folder import LocalFolder
+from bridgex.store.local import LocalFolder
 from bridgex.store.markers import Marker
 from bridgex.testing import synthetic
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridgex.errors import StoreError
-from bridgex.store.folder import LocalFolder
+from bridgex.store.local import LocalFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

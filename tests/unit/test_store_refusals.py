@@ -69,9 +69,9 @@ def test_nothing_there(tmp_path: Path) -> None:
     assert not (tmp_path / "absent").exists()
 
 
-@pytest.mark.parametrize("name", ["s3://bucket/store", "file:///tmp/store"])
-def test_an_address(name: str) -> None:
-    with pytest.raises(InvalidInputError, match="got the address"):
+@pytest.mark.parametrize("name", ["memory:///", "file:///tmp/store", "nowhere://bucket/path"])
+def test_an_address_that_is_none_of_a_store(name: str) -> None:
+    with pytest.raises(InvalidInputError, match=rf"address.*{name}"):
         Store.open_or_create(name, synthetic.provenance())
 
 

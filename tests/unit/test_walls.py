@@ -41,6 +41,7 @@ ONLY_IN = {
     "zarr": ("store",),
     "numcodecs": ("store",),
     "google_crc32c": ("store",),
+    "obstore": ("store",),
     "click": ("cli",),
     "rich": ("cli",),
     "polars": ("cli", "evals", "exchange"),

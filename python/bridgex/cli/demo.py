@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bridgex.cli.options import LanguageCode, LanguageCodes, run_output_options
+from bridgex.cli.options import LanguageCode, LanguageCodes, StoreLocation, run_output_options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bridgex.cli.output import Format
 
 DEFAULT_SOURCE = "id"
@@ -44,8 +45,8 @@ TEXT_SIZE = 10_000
 )
 @click.option(
     "--store",
-    type=click.Path(path_type=Path),
-    default=Path("bridgex-demo"),
+    type=StoreLocation(),
+    default="bridgex-demo",
     show_default=True,
     help="Where captures are kept.",
 )
@@ -55,7 +56,7 @@ def command(
     source: str,
     target: str,
     bridges: tuple[str, ...],
-    store: Path,
+    store: str,
     words: int | None,
     format_: Format,
     output: Path | None,

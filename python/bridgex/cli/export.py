@@ -12,6 +12,7 @@ from bridgex.cli.options import (
     LanguageCode,
     LanguageCodes,
     LayerRange,
+    StoreLocation,
     combined,
     pair_options,
 )
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
-STORE = click.argument("store", type=click.Path(path_type=Path))
+STORE = click.argument("store", type=StoreLocation())
 LANGUAGES = click.option("--languages", type=LanguageCodes(), help="Only these.  [default: all]")
 
 
@@ -60,7 +61,7 @@ def export() -> None:
     help="Tables, or flat arrays.",
 )
 def statistics(
-    store: Path, output: Path, *, overwrite: bool, languages: tuple[str, ...] | None, format_: str
+    store: str, output: Path, *, overwrite: bool, languages: tuple[str, ...] | None, format_: str
 ) -> None:
     """Statistics of every neuron: a row for each, or an array for each statistic."""
     from bridgex.exchange import describe, statistics_table, write_statistics_tensors, write_table
@@ -93,7 +94,7 @@ def statistics(
 @LANGUAGES
 @selection_options
 def sets(
-    store: Path,
+    store: str,
     output: Path,
     *,
     overwrite: bool,
@@ -124,7 +125,7 @@ def sets(
 @click.option("--target", type=LanguageCode(), help="Of a pair, for its lists.")
 @selection_options
 def neuron_lists(
-    store: Path,
+    store: str,
     output: Path,
     *,
     overwrite: bool,
@@ -178,7 +179,7 @@ def neuron_lists(
 @click.option("--layers", type=LayerRange(), help="For example 6-11.  [default: all]")
 @spectrum_options()
 def spectrum(
-    store: Path, output: Path, *, overwrite: bool, source: str, target: str, **choices: Any
+    store: str, output: Path, *, overwrite: bool, source: str, target: str, **choices: Any
 ) -> None:
     """The spectrum of a pair: a row for each layer and candidate."""
     import polars as pl
@@ -204,7 +205,7 @@ def spectrum(
 @pair_options
 @click.option("--gold", type=click.Choice(GOLD), help="Which probes, where there are both kinds.")
 def probes(
-    store: Path,
+    store: str,
     output: Path,
     *,
     overwrite: bool,
@@ -235,7 +236,7 @@ def _pair(source: str | None, target: str | None) -> Pair | None:
     return Pair(source, target)
 
 
-def _snapshot(store: Path) -> Snapshot:
+def _snapshot(store: str) -> Snapshot:
     from bridgex.store import Store
 
     return Store.open(store).snapshot()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridgex.cli.options import output_options
+from bridgex.cli.options import StoreLocation, output_options
 from bridgex.cli.output import emit
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bridgex.cli.output import Format
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -39,7 +40,7 @@ class Age(click.ParamType[float]):
 
 
 @click.command()
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store", type=StoreLocation())
 @click.option(
     "--older-than",
     type=Age(),
@@ -49,7 +50,7 @@ class Age(click.ParamType[float]):
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @output_options
-def gc(store: Path, older_than: float, dry_run: bool, format_: Format, output: Path | None) -> None:
+def gc(store: str, older_than: float, dry_run: bool, format_: Format, output: Path | None) -> None:
     """Remove what does not count: superseded parts, and what killed writers left behind.
 
     A part that another one supersedes is removed only if that one is undamaged. Files that are

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from bridgex.cli.options import GOLD, LanguageCode
+from bridgex.cli.options import GOLD, LanguageCode, StoreLocation
 from bridgex.schema import Pair
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _parts(value: str) -> tuple[str, Path]:
 
 
 @click.command("import")
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store", type=StoreLocation())
 @click.option(
     "--model", required=True, help="Name of the model, which the files do not say. Any text."
 )
@@ -122,7 +122,7 @@ def _parts(value: str) -> tuple[str, Path]:
     "--corpus", default="default", show_default=True, help="Name, for several of a language."
 )
 def import_(
-    store: Path,
+    store: str,
     model: str,
     statistics_files: tuple[StatisticsFile, ...],
     probes_file: ProbesFile | None,
@@ -152,7 +152,7 @@ def import_(
 
 
 def _add_statistics(
-    store: Path, model: str, given: StatisticsFile, corpus: str, listener: Reporter
+    store: str, model: str, given: StatisticsFile, corpus: str, listener: Reporter
 ) -> None:
     from bridgex.capture import load_tensors
     from bridgex.errors import InvalidInputError
@@ -178,7 +178,7 @@ def _add_statistics(
 
 
 def _add_probes(
-    store: Path,
+    store: str,
     model: str,
     given: ProbesFile,
     lexicon: Path,
@@ -201,7 +201,7 @@ def _add_probes(
     )
 
 
-def _open(store: Path, model: str, layer_sizes: tuple[int, ...], path: Path) -> Store:
+def _open(store: str, model: str, layer_sizes: tuple[int, ...], path: Path) -> Store:
     """Open or create the store; refuse a file of a model with other layers by its name."""
     from bridgex.errors import ProvenanceError
     from bridgex.exchange import imported_provenance

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bridgex.cli.options import (
     LanguageFile,
+    StoreLocation,
     gold_option,
     lexicon_option,
     model_options,
@@ -16,13 +16,15 @@ from bridgex.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bridgex.capture import CaptureModel
     from bridgex.progress import Reporter
     from bridgex.schema import GoldFilter
     from bridgex.store import Store
 
 MODEL = click.argument("model")
-STORE = click.argument("store", type=click.Path(path_type=Path))
+STORE = click.argument("store", type=StoreLocation())
 
 
 @click.group()
@@ -47,7 +49,7 @@ def command() -> None:
 @model_options
 def corpus(
     model: str,
-    store: Path,
+    store: str,
     texts: tuple[tuple[str, Path], ...],
     corpus: str,
     model_choices: dict[str, Any],
@@ -80,7 +82,7 @@ def corpus(
 @model_options
 def probes(
     model: str,
-    store: Path,
+    store: str,
     source: str,
     target: str,
     lexicons: tuple[Path, ...],
@@ -104,7 +106,7 @@ def probes(
 
 
 def _open(
-    model: str, path: Path, choices: dict[str, Any], listener: Reporter
+    model: str, path: str, choices: dict[str, Any], listener: Reporter
 ) -> tuple[CaptureModel, Store]:
     from bridgex.capture import load_model
     from bridgex.store import Store

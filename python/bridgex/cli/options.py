@@ -132,6 +132,18 @@ class OutputFile(click.ParamType[Path]):
         return path
 
 
+class StoreLocation(click.ParamType[str]):
+    """Where a store is: a path, or an address such as ``s3://bucket/path``."""
+
+    name = "path or url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the path or address."""
+        if not str(value):
+            self.fail("expected a path or an address, got nothing", param, ctx)
+        return str(value)
+
+
 class BandwidthValue(click.ParamType[str | float]):
     """The name of a bandwidth rule, or a number."""
 

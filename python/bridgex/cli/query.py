@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +11,7 @@ from bridgex.cli.options import (
     LanguageCodes,
     LayerRange,
     NamedFile,
+    StoreLocation,
     combined,
     output_options,
     pair_options,
@@ -22,6 +22,7 @@ from bridgex.cli.spectrum_options import DRAWS, selection_options, spectrum_opti
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from bridgex.analysis import Resampling, Spectrum, Uncertainty
     from bridgex.analysis.rules import Selection
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from bridgex.cli.set_views import Measure
     from bridgex.schema import NeuronStatistics
 
-STORE = click.argument("store", type=click.Path(path_type=Path))
+STORE = click.argument("store", type=StoreLocation())
 LANGUAGES = click.option("--languages", type=LanguageCodes(), help="Only these.  [default: all]")
 LAYERS = click.option("--layers", type=LayerRange(), help="For example 6-11.  [default: all]")
 LIMIT = click.option(
@@ -126,7 +127,7 @@ def combinations(*, limit: int, format_: Format, output: Path | None, **question
 @output_options
 def neurons(
     *,
-    store: Path,
+    store: str,
     languages: tuple[str, ...],
     layers: tuple[int, ...] | None,
     selection: Selection,
@@ -191,7 +192,7 @@ def bridges(
 
 def _scored(
     *,
-    store: Path,
+    store: str,
     source: str,
     target: str,
     resampling: Resampling,
@@ -226,7 +227,7 @@ def _beside(
 
 
 def _language_neurons(
-    store: Path,
+    store: str,
     selection: Selection,
     layers: tuple[int, ...] | None = None,
     languages: tuple[str, ...] | None = None,

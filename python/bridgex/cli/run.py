@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +9,7 @@ import click
 from bridgex.cli.options import (
     LanguageCodes,
     LanguageFile,
+    StoreLocation,
     gold_option,
     lexicon_option,
     model_options,
@@ -20,6 +20,8 @@ from bridgex.cli.options import (
 from bridgex.cli.spectrum_options import DRAWS, spectrum_options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bridgex.analysis.spectrum_options import SpectrumOptions
     from bridgex.analysis.word_draws import Resampling
     from bridgex.cli.output import Format
@@ -40,9 +42,7 @@ if TYPE_CHECKING:
     "the source, the target and every bridge.",
 )
 @lexicon_option
-@click.option(
-    "--store", type=click.Path(path_type=Path), required=True, help="Where captures are kept."
-)
+@click.option("--store", type=StoreLocation(), required=True, help="Where captures are kept.")
 @gold_option
 @click.option("--words", type=click.IntRange(min=1), help="Words to evaluate.  [default: all]")
 @spectrum_options(**DRAWS)
@@ -56,7 +56,7 @@ def command(
     bridges: tuple[str, ...],
     texts: tuple[tuple[str, Path], ...],
     lexicons: tuple[Path, ...],
-    store: Path,
+    store: str,
     gold: GoldFilter,
     words: int | None,
     options: SpectrumOptions,

@@ -62,9 +62,9 @@ def _answers(stage: Stage) -> list[Answer]:
 
 def _epilogue(store: Store, request: Request) -> Answer:
     source, target = request.lexicon.pair
-    command = f"bridgex query bridges {store.path} --source {source} --target {target}"
-    table = Table("The store", (str(store.path),), [], notes=(f"ask it more: {command}",))
-    return Answer("bridgex.store-path/1", [{"store": str(store.path)}], [table])
+    command = f"bridgex query bridges {store.location} --source {source} --target {target}"
+    table = Table("The store", (store.location,), [], notes=(f"ask it more: {command}",))
+    return Answer("bridgex.store-path/1", [{"store": store.location}], [table])
 
 
 def _joined(answers: list[Answer]) -> Answer:

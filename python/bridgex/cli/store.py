@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,12 +9,14 @@ import click
 from bridgex.cli.export import export
 from bridgex.cli.garbage import gc
 from bridgex.cli.imports import import_
-from bridgex.cli.options import output_options
+from bridgex.cli.options import StoreLocation, output_options
 from bridgex.cli.output import emit
 from bridgex.cli.upkeep import compact, merge
 from bridgex.cli.verify import verify
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bridgex.cli.output import Format
 
 
@@ -25,9 +26,9 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store", type=StoreLocation())
 @output_options
-def info(store: Path, format_: Format, output: Path | None) -> None:
+def info(store: str, format_: Format, output: Path | None) -> None:
     """What is in a store: model, languages, pairs, parts and bytes."""
     from bridgex.cli.store_view import info_answer
     from bridgex.store import Store

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridgex.cli.options import LanguageCodes, output_options
+from bridgex.cli.options import LanguageCodes, StoreLocation, output_options
 from bridgex.cli.output import emit
 from bridgex.schema import Pair
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bridgex.cli.output import Format
     from bridgex.store import Codec
 
@@ -32,7 +33,7 @@ class PairName(click.ParamType[Pair]):
 
 
 @click.command()
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store", type=StoreLocation())
 @click.option(
     "--codec",
     type=click.Choice(["none", "zstd", "blosc", "pcodec"]),
@@ -56,7 +57,7 @@ class PairName(click.ParamType[Pair]):
 )
 @output_options
 def compact(
-    store: Path,
+    store: str,
     codec: Codec,
     level: int | None,
     keep_bits: int | None,

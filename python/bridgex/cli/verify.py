@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bridgex.cli.options import output_options
+from bridgex.cli.options import StoreLocation, output_options
 from bridgex.cli.output import emit
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bridgex.cli.output import Format
 
 EXIT_REFUSED = 3
 
 
 @click.command()
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store", type=StoreLocation())
 @output_options
-def verify(store: Path, format_: Format, output: Path | None) -> int:
+def verify(store: str, format_: Format, output: Path | None) -> int:
     """Read all of a store: every marker, checksum, shape and number.
 
     Exits with 3 if something is damaged, missing or contradicts itself, and says for each path

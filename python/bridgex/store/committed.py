@@ -97,10 +97,9 @@ class Committed:
         names = marker_names(self._folder, commits)
         if names == list(known):
             return
-        self._markers[commits] = {
-            name: known.get(name) or Marker.read(self._folder, f"{commits}/{name}")
-            for name in names
-        }
+        new = [f"{commits}/{name}" for name in names if name not in known]
+        read = iter(self._folder.each(partial(Marker.read, self._folder), new))
+        self._markers[commits] = {name: known.get(name) or next(read) for name in names}
         series: dict[tuple[str, ...], list[Piece]] = defaultdict(list)
         for marker in effective(self._markers[commits].values(), self._read_digests):
             series[marker.series].extend(marker.pieces)

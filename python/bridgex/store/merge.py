@@ -11,8 +11,8 @@ import numpy as np
 from bridgex.errors import InvalidInputError, ProvenanceError, StoreError
 from bridgex.progress import Silent
 from bridgex.store.committed import read_digests
-from bridgex.store.folder import open_folder
 from bridgex.store.layout import MARKER_SUFFIX, ROOT
+from bridgex.store.local import open_folder
 from bridgex.store.markers import Marker
 from bridgex.store.places import effective
 from bridgex.store.root import check_identity

@@ -90,12 +90,15 @@ class Probes:
     def _read(
         self, layer: int, row_count: int, read: Callable[..., NDArray[Any]]
     ) -> NDArray[np.float32]:
+        def read_part(part: Marker) -> NDArray[Any]:
+            shape = (self.layer_sizes[layer], part.counted)
+            return read(self._folder, part, layer_array(layer), shape)
+
         result = np.empty((row_count, self.sample_count), dtype=np.float32)
         start = 0
-        for part in self._parts:
-            shape = (self.layer_sizes[layer], part.counted)
-            end = start + part.counted
-            result[:, start:end] = read(self._folder, part, layer_array(layer), shape)
+        for values in self._folder.each(read_part, self._parts):
+            end = start + values.shape[1]
+            result[:, start:end] = values
             start = end
         return result
 

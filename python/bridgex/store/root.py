@@ -75,6 +75,8 @@ def create_root(folder: Folder, root: Root) -> bool:
     content = (json.dumps(group, ensure_ascii=False, indent=1) + "\n").encode()
     try:
         return folder.create_exclusively(ROOT, content)
+    except StoreError:
+        raise
     except OSError as error:
         raise StoreError(
             f"cannot create a store at {folder}: {error.strerror or error}",

@@ -10,8 +10,8 @@ from bridgex.errors import NotFoundError, StoreError
 from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
 from bridgex.store.arrays import damaged
 from bridgex.store.committed import read_digests
-from bridgex.store.inventory import misplaced_directories
-from bridgex.store.layout import COMMITS, STATISTICS_ARRAYS, language_commits, pair_commits
+from bridgex.store.inventory import commit_directories, misplaced_directories
+from bridgex.store.layout import STATISTICS_ARRAYS, language_commits, pair_commits
 from bridgex.store.markers import Marker, marker_names
 from bridgex.store.parts import part_attributes, read_part
 from bridgex.store.places import effective
@@ -35,21 +35,21 @@ class Snapshot:
         self._provenance = provenance
         self._names: dict[str, list[str]] = {}
         self._unreadable: dict[str, StoreError] = {}
-        for kind in ("statistics", "probes"):
-            for series in folder.folders(f"{COMMITS}/{kind}"):
-                self._list(f"{COMMITS}/{kind}/{series}")
+        directories = commit_directories(folder)
+        for commits, found in zip(directories, folder.each(self._list, directories), strict=True):
+            if isinstance(found, StoreError):
+                self._unreadable[commits] = found
+            elif found:
+                self._names[commits] = found
         self._markers: dict[str, list[Marker]] = {}
 
-    def _list(self, commits: str) -> None:
+    def _list(self, commits: str) -> list[str] | StoreError:
         """List the markers in a directory; if that fails, it is for those who ask for them."""
         try:
             names = marker_names(self._folder, commits)
-            names += misplaced_directories(self._folder, commits)
+            return names + misplaced_directories(self._folder, commits)
         except StoreError as error:
-            self._unreadable[commits] = error
-        else:
-            if names:
-                self._names[commits] = names
+            return error
 
     @property
     def provenance(self) -> Provenance:
@@ -93,9 +93,8 @@ class Snapshot:
         """Return all parts committed in a directory: also those that do not count."""
         if commits in self._unreadable:
             raise self._unreadable[commits]
-        return [
-            Marker.read(self._folder, f"{commits}/{name}") for name in self._names.get(commits, [])
-        ]
+        paths = [f"{commits}/{name}" for name in self._names.get(commits, [])]
+        return self._folder.each(partial(Marker.read, self._folder), paths)
 
     def statistics(self, language: str, corpus: str | None = None) -> NeuronStatistics:
         """Add up the statistics of a language.

@@ -1,4 +1,4 @@
-"""A store on a local path: creation, identity, and the writing of parts."""
+"""A store: creation, identity, and the writing of parts."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from bridgex.corpora import PART_BYTES, PROBE_BLOCK
-from bridgex.errors import StoreError
+from bridgex.errors import InvalidInputError, StoreError
 from bridgex.store.candidate import Candidate, probes_candidate, statistics_candidate
 from bridgex.store.checks import check_probes, check_statistics
 from bridgex.store.committed import Committed, Coverage
-from bridgex.store.folder import LocalFolder, open_folder
 from bridgex.store.info import StoreInfo, garbage_info, language_info, pair_info
 from bridgex.store.layout import DIGESTS_ARRAY, FORMAT_VERSION, layer_array
+from bridgex.store.local import LocalFolder, open_folder
 from bridgex.store.root import Root, check_identity, create_root, read_root
 from bridgex.store.snapshot import Snapshot
 from bridgex.store.writer import commit, new_attempt
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from bridgex.corpora import CorpusPart, WordPart
     from bridgex.schema import GoldFilter, NeuronStatistics, ProbeBlock, Provenance
+    from bridgex.store.folder import Folder
 
 
 class Store:
@@ -34,7 +35,7 @@ class Store:
     Make one with ``create``, ``open`` or ``open_or_create``.
     """
 
-    def __init__(self, folder: LocalFolder, root: Root) -> None:
+    def __init__(self, folder: Folder, root: Root) -> None:
         self._folder = folder
         self._root = root
         self._writer = secrets.token_hex(8)
@@ -66,6 +67,7 @@ class Store:
             If there is something at the path already.
         """
         folder = open_folder(path)
+        folder.check_exclusive()
         if not create_root(folder, Root(provenance, part_bytes, probe_block)):
             raise StoreError(
                 f"there is a store at {folder} already",
@@ -110,6 +112,7 @@ class Store:
             If there is something else at the path.
         """
         folder = open_folder(path)
+        folder.check_exclusive()
         create_root(folder, Root(provenance, part_bytes, probe_block))
         store = cls(folder, read_root(folder))
         check_identity(folder, store.provenance, provenance)
@@ -117,11 +120,26 @@ class Store:
 
     @property
     def path(self) -> Path:
-        """The directory of the store."""
+        """The directory of a store that is in one.
+
+        Raises
+        ------
+        InvalidInputError
+            If the store is on object storage.
+        """
+        if not isinstance(self._folder, LocalFolder):
+            raise InvalidInputError(
+                f"the store {self._folder} is not in a directory", hint="Use its location."
+            )
         return self._folder.path
 
     @property
-    def folder(self) -> LocalFolder:
+    def location(self) -> str:
+        """The path or address of the store."""
+        return str(self._folder)
+
+    @property
+    def folder(self) -> Folder:
         """All that is in the store, by path."""
         return self._folder
 
@@ -248,7 +266,7 @@ class Store:
         """Summarise what is in the store."""
         snapshot = self.snapshot()
         return StoreInfo(
-            path=str(self._folder),
+            path=self.location,
             format_version=FORMAT_VERSION,
             provenance=self.provenance,
             part_bytes=self.part_bytes,

@@ -13,7 +13,6 @@ from bridgex.errors import StoreError
 from bridgex.progress import Silent
 from bridgex.store.committed import read_digests
 from bridgex.store.contents import Problem, content_problems, file_problems
-from bridgex.store.folder import open_folder
 from bridgex.store.inventory import (
     attempts,
     commit_directories,
@@ -22,6 +21,7 @@ from bridgex.store.inventory import (
     temporary_files,
 )
 from bridgex.store.layout import COMMITS, ROOT, compacted_id, part_id
+from bridgex.store.local import open_folder
 from bridgex.store.markers import Marker, marker_names
 from bridgex.store.places import describe, judge
 from bridgex.store.root import read_root
