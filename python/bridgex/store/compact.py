@@ -115,7 +115,8 @@ def compact(
     Notes
     -----
     Memory: one array at a time, however many parts there are. That is four times the larger of one
-    layer's activations with all samples of a pair and one statistic of all neurons.
+    layer's activations with all samples of a pair and one statistic of all neurons; on object
+    storage, where files are still on their way while the next are made, eight times.
     """
     wanted = chosen_encoding(codec, level, keep_bits)
     snapshot = store.snapshot()

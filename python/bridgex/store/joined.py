@@ -10,10 +10,9 @@ import numpy as np
 from numcodecs import BitRound
 
 from bridgex.errors import InvalidInputError, StoreError
-from bridgex.store.committed import check_files
 from bridgex.store.files import checksum
 from bridgex.store.layout import DIGESTS_ARRAY, STATISTICS_ARRAYS, layer_array
-from bridgex.store.parts import part_array
+from bridgex.store.parts import checked_array, part_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -120,9 +119,16 @@ class Joined(Mapping[str, "NDArray[Any]"]):
     def _side_by_side(self, name: str, neuron_count: int) -> NDArray[Any]:
         """Put the samples of a layer next to each other, and round them."""
         sampled = [part for part in self._parts if part.counted]
-        values = np.concatenate(
-            [self._read(part, name, (neuron_count, part.counted)) for part in sampled], axis=1
-        )
+        values: NDArray[Any] | None = None
+        start = 0
+        for part in sampled:
+            read = self._read(part, name, (neuron_count, part.counted))
+            if values is None:
+                shape = (neuron_count, sum(part.counted for part in sampled))
+                values = np.empty(shape, dtype=read.dtype)
+            values[:, start : start + part.counted] = read
+            start += part.counted
+        assert values is not None
         if self._keep_bits is not None:
             error = round_in_place(values, self._keep_bits)
             self.largest_relative_error = max(self.largest_relative_error, error)
@@ -134,8 +140,7 @@ class Joined(Mapping[str, "NDArray[Any]"]):
         )
 
     def _read(self, part: Marker, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
-        check_files(self._folder, part, name)
-        return part_array(self._folder, part, name, shape)
+        return checked_array(self._folder, part, name, shape)
 
 
 def round_in_place(values: NDArray[Any], keep_bits: int) -> float:

@@ -104,7 +104,8 @@ def merge(
 
     Notes
     -----
-    Memory: the largest file of a part, and the markers of one language or pair of all stores.
+    Memory: twice the largest file of a part (to object storage six times), and the markers of one
+    language or pair of all stores.
     """
     if not sources:
         raise InvalidInputError("expected stores to merge, got none")

@@ -34,6 +34,21 @@ def part_array(folder: Folder, marker: Marker, name: str, shape: tuple[int, ...]
     return folder.array(f"{marker.directory}/{name}", shape, marker.arrays.get(name, {}))
 
 
+def checked_array(
+    folder: Folder, marker: Marker, name: str, shape: tuple[int, ...]
+) -> NDArray[Any]:
+    """Read one array of a part, after comparing its files with the marker.
+
+    Raises
+    ------
+    StoreError
+        If a file of the array is missing, or is not what was committed.
+    """
+    path = f"{marker.directory}/{name}"
+    contents = folder.committed(path, marker.arrays.get(name, {}))
+    return decoded(contents, shape, folder.display(path))
+
+
 def part_rows(
     folder: Folder, marker: Marker, name: str, shape: tuple[int, int], indices: NDArray[np.intp]
 ) -> NDArray[Any]:
