@@ -17,7 +17,7 @@ from tests.s3_server import BUCKET, running
 from zarr.storage import ObjectStore
 
 from bridgex.errors import BridgexError, NotFoundError, StoreError
-from bridgex.store import Store
+from bridgex.store import Codec, Store, compact, merge
 from bridgex.store.objects import open_objects
 from bridgex.testing import synthetic
 
@@ -102,6 +102,35 @@ def assert_same_bits(found: Store, expected: Store) -> None:
         assert probes.layer(layer).tobytes() == all_probes.layer(layer).tobytes()
         rows = [size - 1, 0]
         assert probes.rows(layer, rows).tobytes() == all_probes.rows(layer, rows).tobytes()
+
+
+@pytest.mark.parametrize("codec", ["none", "zstd"])
+def test_compaction_there(s3: str, tmp_path: Path, codec: Codec) -> None:
+    local = tmp_path / "store"
+    for location in (s3, str(local)):
+        s3_worker.ingest(location, s3_worker.text(6), seed=0)
+    store = Store.open(s3)
+    assert all(row.written_parts for row in compact(store, codec=codec))
+    assert_same_bits(Store.open(s3), Store.open(local))
+    assert not any(row.written_parts for row in compact(store, codec=codec))
+    s3_worker.ingest(s3, s3_worker.text(8), seed=0)
+    s3_worker.ingest(str(local), s3_worker.text(8), seed=0)
+    assert_same_bits(Store.open(s3), Store.open(local))
+
+
+def test_merging_to_it_and_back(s3: str, tmp_path: Path) -> None:
+    """A store on a disk is merged into one on object storage, and that into one on a disk."""
+    local, back = tmp_path / "store", tmp_path / "back"
+    records = s3_worker.text(5)
+    s3_worker.ingest(str(local), records, seed=0)
+    s3_worker.ingest(s3, records[:6], seed=1)
+    compact(Store.open(local), codec="zstd")
+    rows = merge([Store.open(local)], s3)
+    assert {row.source for row in rows} == {str(local)}
+    assert_same_bits(Store.open(s3), Store.open(local))
+    assert sum(row.copied_parts for row in merge([Store.open(local)], s3)) == 0
+    merge([Store.open(s3)], back)
+    assert_same_bits(Store.open(back), Store.open(local))
 
 
 def test_any_zarr_reader_opens_it(s3: str) -> None:
