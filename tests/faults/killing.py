@@ -32,6 +32,8 @@ from tests.faults.store_work import (
     text,
 )
 
+from bridgex.store import Store, collect_garbage
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -255,6 +257,38 @@ def race_compactions(root: Path, workers: int, rounds: int) -> dict[str, int]:
     return {"views": views}
 
 
+def race_collections(root: Path, workers: int, rounds: int) -> dict[str, int]:
+    """Let processes collect old garbage of one store at once, while others write and compact."""
+    records = text(6)
+    views = 0
+    for number in range(rounds):
+        store = root / f"round{number}" / "store"
+        store.parent.mkdir(parents=True)
+        undisturbed(partial(WORKS["gc"].prepare, store.parent))
+        garbage = [path for path in store.rglob("*") if is_abandoned(path)]
+        for path in store.rglob("*"):
+            os.utime(path, (0, 0))
+        running = {fork(partial(collect_old, store)) for _ in range(workers)}
+        running |= {fork(partial(ingest, store, records)), fork(partial(compact_all, store.parent))}
+        while running:
+            undisturbed(partial(check, store))
+            views += 1
+            running -= {child for child in running if ended(child)}
+        undisturbed(partial(ingest, store, records))
+        compare(store, records)
+        if len(garbage) != 2 or any(path.exists() for path in garbage):
+            raise SystemExit(f"garbage is left in {store}")
+    return {"views": views}
+
+
+def is_abandoned(path: Path) -> bool:
+    return path.name.startswith(".bridgex-") or path.suffix == f".{'0' * 16}"
+
+
+def collect_old(path: Path) -> None:
+    collect_garbage(Store.open(path))
+
+
 def open_at(start: float, path: Path) -> None:
     """Open or create a store at a given time."""
     while time.time() < start:
@@ -273,6 +307,7 @@ def create(path: Path, rounds: int) -> dict[str, object]:
 
 
 ACTIONS: dict[str, Callable[..., dict[str, Any]]] = {
+    "collections": race_collections,
     "compactions": race_compactions,
     "create": create,
     "race": race,

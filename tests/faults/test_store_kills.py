@@ -110,3 +110,9 @@ def test_writers_that_race_commit_every_part_once(run: Run, place: Path, parts: 
 @pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=pytest.mark.long)])
 def test_compactions_that_race_and_a_reader_meanwhile(run: Run, rounds: int) -> None:
     assert run("compactions", 4, rounds)["views"] >= rounds
+
+
+@pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=pytest.mark.long)])
+def test_collections_that_race_while_others_write(run: Run, rounds: int) -> None:
+    """Three of them, a writer and a compaction at once, with a reader."""
+    assert run("collections", 3, rounds)["views"] >= rounds

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridgex.corpora import split_parts, split_words
-from bridgex.errors import InvalidInputError
+from bridgex.errors import InvalidInputError, StoreError
 from bridgex.schema import Pair, WordPair
 from bridgex.store import Store, collect_garbage, compact, verify
 from bridgex.store.garbage import DAY
@@ -153,6 +153,24 @@ def test_what_was_compacted_is_removed(store: Store) -> None:
     assert (verify(store.path).findings, verify(store.path).notes) == ((), ())
     ingest(store, TEXT)
     assert len(parts(store)) == 4
+
+
+def test_a_view_taken_before_a_collection_answers_after_it(store: Store) -> None:
+    ingest(store, [*TEXT, "rekodi ya 7"])
+    compact(store)
+    view, before = store.snapshot(), answers(store)
+    assert collect_garbage(store, older_than=0).removed
+    assert view.statistics("sw").sum.tobytes() == before[0]
+    assert view.probes(PAIR).layer(0).tobytes() == before[2]
+
+
+def test_a_marker_that_is_a_link_to_nowhere_is_named(store: Store) -> None:
+    path = place(store) / f"commits/statistics/sw/{'0' * 32}.json"
+    path.symlink_to("nowhere")
+    with pytest.raises(StoreError, match=r"marker .*0000\.json has gone"):
+        store.snapshot().statistics("sw")
+    assert [finding.path for finding in verify(store.path).findings] == [str(path)]
+    assert kinds(collect_garbage(store, older_than=0)) == ([], [], [])
 
 
 def test_nothing_is_removed_whose_successor_is_damaged(store: Store) -> None:

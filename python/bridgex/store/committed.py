@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from bridgex.errors import StoreError
 from bridgex.store.arrays import damaged
 from bridgex.store.layout import DIGESTS_ARRAY
 from bridgex.store.markers import Marker, marker_names
@@ -14,7 +15,7 @@ from bridgex.store.parts import part_array
 from bridgex.store.places import covered, effective
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -82,6 +83,49 @@ def check_files(folder: Folder, marker: Marker, name: str = "") -> None:
             raise damaged(folder.display(path), "it is not what was committed")
 
 
+def read_counting(
+    folder: Folder,
+    commits: str,
+    names: list[str],
+    list_names: Callable[[], list[str]],
+    known: Mapping[str, Marker] | None = None,
+) -> tuple[dict[str, Marker], list[Marker]]:
+    """Read the markers in a directory, and say which parts count.
+
+    If some were removed in the meantime, as superseded parts are, all are listed anew.
+
+    Parameters
+    ----------
+    folder, commits
+        The store, and the directory.
+    names, list_names
+        Names of the markers when they were listed, and what lists them anew.
+    known
+        Markers that were read before, by name.
+
+    Returns
+    -------
+    tuple[dict[str, Marker], list[Marker]]
+        All of them by name, and those that count as of ``effective``.
+
+    Raises
+    ------
+    StoreError
+        If a marker is damaged, or parts contradict each other.
+    """
+    known = known or {}
+    while True:
+        try:
+            new = [f"{commits}/{name}" for name in names if name not in known]
+            read = iter(folder.each(partial(Marker.read, folder), new))
+            markers = {name: known.get(name) or next(read) for name in names}
+            return markers, effective(markers.values(), partial(read_digests, folder))
+        except StoreError:
+            if (again := list_names()) == names:
+                raise
+            names = again
+
+
 class Committed:
     """The parts that count, by series. Every marker is read once: it never changes."""
 
@@ -97,11 +141,11 @@ class Committed:
         names = marker_names(self._folder, commits)
         if names == list(known):
             return
-        new = [f"{commits}/{name}" for name in names if name not in known]
-        read = iter(self._folder.each(partial(Marker.read, self._folder), new))
-        self._markers[commits] = {name: known.get(name) or next(read) for name in names}
+        self._markers[commits], counting = read_counting(
+            self._folder, commits, names, partial(marker_names, self._folder, commits), known
+        )
         series: dict[tuple[str, ...], list[Piece]] = defaultdict(list)
-        for marker in effective(self._markers[commits].values(), self._read_digests):
+        for marker in counting:
             series[marker.series].extend(marker.pieces)
         self._series.update(series)
 

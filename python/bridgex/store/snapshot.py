@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, get_args
 from bridgex.errors import NotFoundError, StoreError
 from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
 from bridgex.store.arrays import damaged
-from bridgex.store.committed import read_digests
+from bridgex.store.committed import read_counting
 from bridgex.store.inventory import commit_directories, misplaced_directories
 from bridgex.store.layout import STATISTICS_ARRAYS, language_commits, pair_commits
 from bridgex.store.markers import Marker, marker_names
 from bridgex.store.parts import part_attributes, read_part
-from bridgex.store.places import effective
 from bridgex.store.probes import Probes
 
 if TYPE_CHECKING:
@@ -41,15 +40,18 @@ class Snapshot:
                 self._unreadable[commits] = found
             elif found:
                 self._names[commits] = found
-        self._markers: dict[str, list[Marker]] = {}
+        self._markers: dict[str, tuple[list[Marker], list[Marker]]] = {}
 
     def _list(self, commits: str) -> list[str] | StoreError:
         """List the markers in a directory; if that fails, it is for those who ask for them."""
         try:
-            names = marker_names(self._folder, commits)
-            return names + misplaced_directories(self._folder, commits)
+            return self._listed(commits)
         except StoreError as error:
             return error
+
+    def _listed(self, commits: str) -> list[str]:
+        names = marker_names(self._folder, commits)
+        return names + misplaced_directories(self._folder, commits)
 
     @property
     def provenance(self) -> Provenance:
@@ -83,18 +85,20 @@ class Snapshot:
 
     def markers(self, commits: str) -> list[Marker]:
         """Return the parts that count, of those committed in a directory, by series and place."""
-        if commits not in self._markers:
-            self._markers[commits] = effective(
-                self.committed(commits), partial(read_digests, self._folder)
-            )
-        return self._markers[commits]
+        return self._read(commits)[1]
 
     def committed(self, commits: str) -> list[Marker]:
         """Return all parts committed in a directory: also those that do not count."""
+        return self._read(commits)[0]
+
+    def _read(self, commits: str) -> tuple[list[Marker], list[Marker]]:
         if commits in self._unreadable:
             raise self._unreadable[commits]
-        paths = [f"{commits}/{name}" for name in self._names.get(commits, [])]
-        return self._folder.each(partial(Marker.read, self._folder), paths)
+        if commits not in self._markers:
+            names, relist = self._names.get(commits, []), partial(self._listed, commits)
+            markers, counting = read_counting(self._folder, commits, names, relist)
+            self._markers[commits] = list(markers.values()), counting
+        return self._markers[commits]
 
     def statistics(self, language: str, corpus: str | None = None) -> NeuronStatistics:
         """Add up the statistics of a language.

@@ -179,7 +179,8 @@ def _read_markers(
         try:
             marker = Marker.read(folder, path)
         except StoreError as error:
-            findings.append(_unreadable(folder, path, error))
+            if name in folder.names(commits) + folder.folders(commits):  # else it was collected
+                findings.append(_unreadable(folder, path, error))
         else:
             markers.append(marker)
             findings += _marker_findings(folder, path, marker, provenance)
@@ -257,6 +258,8 @@ def _part_findings(
         read = pool.map(partial(_read_part, folder), markers)
         for marker, (problems, unnamed) in zip(markers, read, strict=True):
             found = problems or content_problems(folder, marker, provenance)
+            if found and not folder.exists(marker.path):  # it was collected meanwhile
+                found = []
             yield [
                 *(_damage(folder, marker, problem) for problem in found),
                 *(_foreign(folder, path) for path in unnamed),
