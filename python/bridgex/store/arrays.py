@@ -11,6 +11,7 @@ import json
 import math
 import mmap
 import os
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +27,9 @@ from bridgex.store.layout import DIGESTS_ARRAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from numpy.typing import NDArray
+    from zarr.core.metadata import ArrayV3Metadata
 
     from bridgex.store.encoding import Encoding
 
@@ -72,25 +73,48 @@ def encoded_group(
     yield from ((name, content.as_numpy_array()) for name, content in group.items())
     for name, values in arrays.items():
         chosen = PLAIN if name == DIGESTS_ARRAY else encoding
-        for file, content in _encoded(values, chosen).items():
-            yield f"{name}/{file}", content.as_numpy_array()
+        files = _plainly(values) if chosen.codec == "none" else _by_codec(values, chosen)
+        yield from ((f"{name}/{file}", content) for file, content in files.items())
 
 
-def _encoded(values: NDArray[Any], encoding: Encoding) -> dict[str, Any]:
+def _plainly(values: NDArray[Any]) -> dict[str, NDArray[np.uint8]]:
+    """Return the files of an array whose only chunk is the array itself."""
+    plain = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+    return {
+        METADATA: _plain_metadata(values.shape, values.dtype),
+        _chunk(values.shape): plain.reshape(-1).view(np.uint8),
+    }
+
+
+@lru_cache(maxsize=64)
+def _plain_metadata(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[np.uint8]:
+    """Let zarr describe an array; the layers of a model have few shapes."""
+    files: dict[str, Any] = {}
+    _create(files, np.broadcast_to(np.zeros((), dtype), shape), PLAIN)
+    metadata: NDArray[np.uint8] = files[METADATA].as_numpy_array()
+    return metadata
+
+
+def _by_codec(values: NDArray[Any], encoding: Encoding) -> dict[str, NDArray[np.uint8]]:
     files: dict[str, Any] = {}
     with quietly():
-        array = zarr.create_array(
-            MemoryStore(files),
-            shape=values.shape,
-            dtype=values.dtype,
-            **layout(values, encoding),
-            # Never a stored value: a reader that does not check sees that a chunk is missing.
-            fill_value=math.nan if values.dtype.kind == "f" else 0,
-            zarr_format=3,
-            config={"write_empty_chunks": True},
-        )
-        array[...] = values
-    return files
+        _create(files, values, encoding)[...] = values
+    return {file: content.as_numpy_array() for file, content in files.items()}
+
+
+def _create(
+    files: dict[str, Any], values: NDArray[Any], encoding: Encoding
+) -> zarr.Array[ArrayV3Metadata]:
+    return zarr.create_array(
+        MemoryStore(files),
+        shape=values.shape,
+        dtype=values.dtype,
+        **layout(values, encoding),
+        # Never a stored value: a reader that does not check sees that a chunk is missing.
+        fill_value=math.nan if values.dtype.kind == "f" else 0,
+        zarr_format=3,
+        config={"write_empty_chunks": True},
+    )
 
 
 def decoded(
@@ -154,7 +178,7 @@ def _plain(
     return np.frombuffer(files[chunk], dtype).reshape(shape)
 
 
-def mapped(directory: Path, shape: tuple[int, ...]) -> NDArray[Any] | None:
+def mapped(directory: str, shape: tuple[int, ...]) -> NDArray[Any] | None:
     """Map an array into memory, read-only, if its chunk file is the array itself.
 
     Parameters
@@ -174,30 +198,35 @@ def mapped(directory: Path, shape: tuple[int, ...]) -> NDArray[Any] | None:
     StoreError
         If the metadata or the chunk is missing, or has another shape or size than it should.
     """
-    metadata = directory / METADATA
-    try:
-        content = metadata.read_bytes()
-    except FileNotFoundError:
-        raise damaged(metadata, "the file is missing") from None
+    metadata = f"{directory}/{METADATA}"
+    with _opened(metadata) as file:
+        content = os.read(file, os.fstat(file).st_size)
     dtype = _plain_dtype(content, shape, metadata)
-    return None if dtype is None else _map(directory / _chunk(shape), shape, dtype)
+    return None if dtype is None else _map(f"{directory}/{_chunk(shape)}", shape, dtype)
 
 
-def _map(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+def _map(path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    with _opened(path) as file:
+        size = os.fstat(file).st_size
+        if size != math.prod(shape) * dtype.itemsize:
+            raise _other_size(path, shape, dtype, size)
+        return np.ndarray(shape, dtype, mmap.mmap(file, size, access=mmap.ACCESS_READ))
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[int]:
+    """Open a file by its descriptor: Python's file objects cost more than what is read here."""
     try:
         file = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         raise damaged(path, "the file is missing") from None
     try:
-        size = os.fstat(file).st_size
-        if size != math.prod(shape) * dtype.itemsize:
-            raise _other_size(path, shape, dtype, size)
-        return np.ndarray(shape, dtype, mmap.mmap(file, size, access=mmap.ACCESS_READ))
+        yield file
     finally:
         os.close(file)
 
 
-def _plain_dtype(content: bytes, shape: tuple[int, ...], shown: Path | str) -> np.dtype[Any] | None:
+def _plain_dtype(content: bytes, shape: tuple[int, ...], shown: str) -> np.dtype[Any] | None:
     """Return the dtype of an array whose only chunk is the array itself."""
     try:
         found, dtype = _layout(content)
@@ -253,19 +282,17 @@ def _chunk(shape: tuple[int, ...]) -> str:
     return "/".join(["c", *["0"] * len(shape)])
 
 
-def _other_size(
-    path: Path | str, shape: tuple[int, ...], dtype: np.dtype[Any], size: int
-) -> StoreError:
+def _other_size(path: str, shape: tuple[int, ...], dtype: np.dtype[Any], size: int) -> StoreError:
     expected = math.prod(shape) * dtype.itemsize
     return damaged(path, f"expected {expected} bytes, the file has {size}")
 
 
-def _other_shape(path: Path | str, expected: tuple[int, ...], found: Any) -> StoreError:
+def _other_shape(path: str, expected: tuple[int, ...], found: Any) -> StoreError:
     shape = list(found) if isinstance(found, tuple) else found
     return damaged(path, f"expected an array of shape {list(expected)}, found {shape}")
 
 
-def damaged(path: Path | str, what: str) -> StoreError:
+def damaged(path: str, what: str) -> StoreError:
     """Return the error that says that a file of a part is not as it was committed."""
     return StoreError(
         f"the store is damaged at {path}: {what}",

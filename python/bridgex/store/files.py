@@ -140,10 +140,11 @@ def write_all(
         with path.open("xb") as file:
             file.write(content.data)
         written[name] = StoredFile(len(content), checksum(content))
-    paths = [directory / name for name in written]
-    within = {above for path in paths for above in path.parents if directory in above.parents}
+    pieces = [name.split("/") for name in written]
+    within = {"/".join(path[:depth]) for path in pieces for depth in range(len(path))}
     with ThreadPoolExecutor(_SYNC_THREADS) as pool:
-        list(pool.map(sync, [*paths, *within, directory, directory.parent]))
+        inside = [directory / name for name in (*written, *within)]
+        list(pool.map(sync, [*inside, directory.parent]))
     return written
 
 

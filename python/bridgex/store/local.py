@@ -150,7 +150,7 @@ class LocalFolder(Folder):
 
     def _mapped(self, path: str, shape: tuple[int, ...]) -> NDArray[Any] | None:
         with self._explained(path):
-            return arrays.mapped(self._path / path, shape)
+            return arrays.mapped(f"{self._path}/{path}", shape)
 
     def measure(self, path: str) -> StoredFile:
         with self._explained(path):
