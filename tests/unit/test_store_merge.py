@@ -200,6 +200,22 @@ def test_two_versions_of_a_text_are_refused_before_anything_is_written(
     assert files(place / "a") == before
 
 
+def test_rounded_activations_never_replace_exact_ones(place: Path, whole: Store) -> None:
+    words = words_of(WORDS)
+    rounded = new_store(place / "rounded", words=words)
+    compact(rounded, codec="zstd", keep_bits=9)
+    before = files(whole.path)
+    for target in (place / "merged", whole.path):
+        with pytest.raises(StoreError, match=r"(?s)keeps 23 .*whole, and 9 in.*--keep-bits 9"):
+            merge([rounded, whole], target)
+    assert files(whole.path) == before
+    assert not (place / "merged").exists()
+    compact(whole, codec="blosc", keep_bits=9)
+    merge([rounded, whole], place / "merged")
+    assert bits(Store.open(place / "merged")) == bits(whole)
+    merge([rounded], place / "alone")
+
+
 def test_a_damaged_source_is_noticed_and_the_rest_is_kept(
     place: Path, halves: list[Store], whole: Store
 ) -> None:

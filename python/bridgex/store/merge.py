@@ -11,10 +11,11 @@ import numpy as np
 from bridgex.errors import InvalidInputError, ProvenanceError, StoreError
 from bridgex.progress import Silent
 from bridgex.store.committed import read_digests
+from bridgex.store.encoding import MANTISSA_BITS
 from bridgex.store.layout import MARKER_SUFFIX, ROOT
 from bridgex.store.local import open_folder
 from bridgex.store.markers import Marker
-from bridgex.store.places import effective
+from bridgex.store.places import describe, effective
 from bridgex.store.root import check_identity
 from bridgex.store.store import Store
 from bridgex.store.writer import commit_files, new_attempt
@@ -74,8 +75,7 @@ def merge(
 
     The sources stay as they are. Parts keep their ids, so that the same text in two sources counts
     once, and a merge that was interrupted goes on when it is repeated. Every file is compared with
-    its checksum as it is read. A part that a compacted one supersedes is not copied beside it, even
-    where activations were rounded in one source and not in another.
+    its checksum as it is read. A part that a compacted one supersedes is not copied beside it.
 
     Parameters
     ----------
@@ -99,8 +99,9 @@ def merge(
         If the stores were made by different models, tokenizers, sites or policies; the message
         shows what differs.
     StoreError
-        If the stores split texts differently, hold different versions of a text, are damaged, or
-        cannot be written to. Before that is known to be right, nothing is written.
+        If the stores split texts differently, hold different versions of a text, or rounded
+        activations that would replace exact ones, before anything is written; if they are damaged
+        or cannot be written to.
 
     Notes
     -----
@@ -165,11 +166,33 @@ def _missing(
     except StoreError as error:
         stores = ", ".join(str(store.folder) for store, _ in views)
         raise StoreError(f"{stores} cannot be merged: {error.message}", hint=_HINT) from error
+    _check_rounding(views, name, counting)
     return {
         marker.part: found[marker.part].store
         for marker in counting
         if found[marker.part].store not in there
     }
+
+
+def _check_rounding(
+    views: Sequence[tuple[Store, Snapshot]], name: str, counting: Sequence[Marker]
+) -> None:
+    """Refuse activations that were rounded and would replace others that were not, or less."""
+    for holder in (marker for marker in counting if marker.encoding.keep_bits is not None):
+        for store, view in views:
+            for marker in view.markers(name):
+                inside = holder.records_before <= marker.records_before < holder.records_end
+                if marker.series == holder.series and inside and _bits(holder) < _bits(marker):
+                    raise StoreError(
+                        f"the stores cannot be merged: {describe(marker.series)} keeps "
+                        f"{_bits(marker)} mantissa bits in {store.folder}, and {_bits(holder)} in "
+                        "another one, which would replace it",
+                        hint=f"Compact both with --keep-bits {_bits(holder)}, or leave one out.",
+                    )
+
+
+def _bits(marker: Marker) -> int:
+    return MANTISSA_BITS if marker.encoding.keep_bits is None else marker.encoding.keep_bits
 
 
 _HINT = (
