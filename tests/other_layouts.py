@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 def lay_out(store: Store, array: str, values: NDArray[np.generic], **options: Any) -> Path:
     """Write an array of the only part anew, and its files into the marker; return where it is."""
-    (path,) = store.path.glob("commits/*/*/*.json")
+    (path,) = (
+        path for path in store.path.glob("commits/*/*/*.json") if "neurons" not in path.parts
+    )
     folder = LocalFolder(store.path)
     marker = Marker.read(folder, path.relative_to(store.path).as_posix())
     part = store.path / marker.directory

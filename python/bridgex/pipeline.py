@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridgex.analysis import overlap, rank_bridges
+from bridgex.analysis.probe_neurons import check_top_neurons, probe_form
 from bridgex.analysis.spectra import spectrum_of
 from bridgex.analysis.spectrum_inputs import language_neurons, spectrum_inputs
 from bridgex.analysis.spectrum_options import SpectrumOptions
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
 
     from bridgex.analysis import LanguageNeurons, Overlap, Ranking, Spectrum, Uncertainty
     from bridgex.capture import CaptureModel
-    from bridgex.engines.local import Text
+    from bridgex.engines.local import Probed, Text
     from bridgex.evals.results import Results
     from bridgex.lexicon import Lexicon
     from bridgex.progress import Reporter
-    from bridgex.schema import GoldFilter, NeuronStatistics, Provenance
+    from bridgex.schema import GoldFilter, Neurons, NeuronStatistics, ProbeDtype, Provenance
     from bridgex.store import Snapshot, Store
 
 
@@ -51,6 +52,9 @@ class Request:
         A corpus for the pair's languages and every candidate, by language code.
     gold
         Which words become probes: those that the model translates right, or all.
+    neurons, probe_dtype
+        The neurons whose activations on the probes are stored (all, or the ``top`` ones that the
+        scores need), and in which precision.
     all_words_if_few
         Where too few words are translated right, use all instead of refusing, and say so.
     words
@@ -68,6 +72,8 @@ class Request:
     bridges: tuple[str, ...]
     texts: Mapping[str, Text]
     gold: GoldFilter = "keep"
+    neurons: Neurons = "all"
+    probe_dtype: ProbeDtype = "f32"
     all_words_if_few: bool = False
     words: int | None = None
     options: SpectrumOptions = field(default_factory=SpectrumOptions)
@@ -84,6 +90,8 @@ class Request:
             )
         if not self.bridges:
             raise InvalidInputError("no candidate bridge", hint="Name some: --bridges en,es,fr.")
+        if self.neurons == "top":
+            check_top_neurons(self.options)
 
     def check(self, provenance: Provenance) -> None:
         """Refuse what this model cannot answer, before anything is captured."""
@@ -163,7 +171,7 @@ def _ingest_probes(
     model: CaptureModel, store: Store, request: Request, reporter: Reporter
 ) -> GoldFilter:
     """Add the probes, and return the gold filter that is to be used."""
-    done = ingest_probes(model, store, request.lexicon, gold=request.gold, reporter=reporter)
+    done = _ingest(model, store, request, request.gold, reporter)
     if request.gold == "off" or done.enough or not request.all_words_if_few:
         done.require_enough()
         return request.gold
@@ -171,8 +179,22 @@ def _ingest_probes(
         f"only {done.samples} of {done.considered} words are translated right by the model: "
         "all words become probes, whether translated right or not"
     )
-    ingest_probes(model, store, request.lexicon, gold="off", reporter=reporter).require_enough()
+    _ingest(model, store, request, "off", reporter).require_enough()
     return "off"
+
+
+def _ingest(
+    model: CaptureModel, store: Store, request: Request, gold: GoldFilter, reporter: Reporter
+) -> Probed:
+    form = probe_form(
+        store,
+        request.lexicon.pair,
+        gold,
+        neurons=request.neurons,
+        percent=request.options.selection.top_percent,
+        dtype=request.probe_dtype,
+    )
+    return ingest_probes(model, store, request.lexicon, gold=gold, form=form, reporter=reporter)
 
 
 def _shared(snapshot: Snapshot, request: Request) -> SharedNeurons:

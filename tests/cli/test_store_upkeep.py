@@ -94,7 +94,7 @@ def test_merge_and_merge_again(bridgex: Run, mine: Path, store: Path, tmp_path: 
     assert rows[str(store), "sw"]["copied_parts"] == 1
     assert rows[str(mine), "sw"]["copied_parts"] == 0
     assert rows[str(mine), "ms"]["copied_parts"] == rows[str(mine), "ms"]["parts"] == 3
-    assert answer["copied_bytes"] == sum(row["copied_bytes"] for row in rows.values())
+    assert answer["copied_bytes"] == sum(row["copied_bytes"] for row in answer["rows"])
     asked = [bridgex("query", "overlap", path, "--format", "csv") for path in (mine, merged)]
     assert asked[0].out == asked[1].out
     again = bridgex("store", "merge", store, mine, "-o", merged)

@@ -102,7 +102,8 @@ def test_writers_that_race_commit_every_part_once(run: Run, place: Path, parts: 
     assert sum(found["won"]) == parts + parts // 2
     assert found["views"] >= 2
     markers = list((place / "store/commits").rglob("*.json"))
-    assert len(markers) == parts + parts // 2
+    # One more says what the probes keep.
+    assert len(markers) == parts + parts // 2 + 1
     # Losers leave nothing behind.
     assert len(list((place / "store/parts").iterdir())) == len(markers)
 

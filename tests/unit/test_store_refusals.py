@@ -433,7 +433,7 @@ def test_damaged_metadata(store: Store, old: str, new: str, message: str) -> Non
 @pytest.mark.parametrize("content", ["[]", "{}", '{"attributes": {"bridgex": {"words": []}}}'])
 def test_damaged_words(store: Store, content: str) -> None:
     probe(store, word_parts(WORDS[:3]))
-    path = one(store, "parts/*/zarr.json")
+    path = one(store, "parts/*/layer_0").parent / "zarr.json"
     path.write_text(content)
     with pytest.raises(StoreError, match=rf"expected \d+ bytes, .* {len(content)}") as error:
         store.snapshot().probes(PAIR)

@@ -67,7 +67,7 @@ def test_nothing_is_found_where_nothing_is_wrong(store: Store) -> None:
     found = verify(store.path)
     assert (found.findings, found.notes) == ((), ())
     files = [path for path in path_of(store).glob("parts/**/*") if path.is_file()]
-    assert (found.parts, found.files) == (6, len(files))
+    assert (found.parts, found.files) == (7, len(files))
     assert found.bytes == sum(path.stat().st_size for path in files)
 
 
@@ -130,7 +130,7 @@ def test_a_damaged_marker(store: Store, content: str) -> None:
     (finding,) = found.findings
     assert (finding.path, finding.kind) == (str(path), "damaged")
     assert "Delete it and ingest the same text again" in finding.remedy
-    assert found.parts == 5
+    assert found.parts == 6
 
 
 def test_a_directory_where_a_marker_should_be(store: Store) -> None:

@@ -14,6 +14,7 @@ from bridgex.analysis.arrays import (
 )
 from bridgex.analysis.bridge_sets import bridge_neurons, random_bridge_sets
 from bridgex.analysis.overlaps import Overlap, overlap
+from bridgex.analysis.probe_neurons import top_neurons
 from bridgex.analysis.ranking import Ranking, rank_bridges
 from bridgex.analysis.resampling import ResampledScores, resampled_scores
 from bridgex.analysis.rules import Selection
@@ -67,6 +68,7 @@ __all__ = [
     "spectrum_of",
     "spectrum_uncertainty",
     "top_k",
+    "top_neurons",
     "uncertainty",
     "union",
     "unpack",

@@ -139,20 +139,38 @@ def random_bridge_sets(
         raise InvalidInputError(
             f"every layer needs one size: {len(layers)} layers and {len(sizes)} sizes came"
         )
+    drawn = []
+    pools = random_pools(pair, neurons, statistics, layers=layers, sizes=sizes)
+    for layer, size, pool in zip(layers, sizes, pools, strict=True):
+        if size > pool.size:
+            raise InvalidInputError(
+                f"sets of {size} neurons cannot be drawn in layer {layer}: {pool.size} are outside "
+                "those of the pair"
+            )
+        drawn.append(_draws(np.random.default_rng([seed, layer]), pool, size, count))
+    return drawn
+
+
+def random_pools(
+    pair: tuple[str, str],
+    neurons: LanguageNeurons,
+    statistics: Mapping[str, NeuronStatistics],
+    *,
+    layers: Sequence[int],
+    sizes: Sequence[int],
+) -> list[NDArray[np.int64]]:
+    """Return what ``random_bridge_sets`` draws from: ascending indices within every layer.
+
+    The pool of smaller sets is part of that of larger ones.
+    """
     of_pair = neurons.mask(pair[0]) | neurons.mask(pair[1])
     activity = np.mean([one.activation_probability for one in statistics.values()], axis=0)
-    drawn = []
+    pools = []
     for layer, size in zip(layers, sizes, strict=True):
         span = layer_slice(neurons.layer_offsets, layer)
         free = np.flatnonzero(~of_pair[span])
-        if size > free.size:
-            raise InvalidInputError(
-                f"sets of {size} neurons cannot be drawn in layer {layer}: {free.size} are outside "
-                "those of the pair"
-            )
-        pool = free[most_active(activity[span][free], size)]
-        drawn.append(_draws(np.random.default_rng([seed, layer]), pool, size, count))
-    return drawn
+        pools.append(free[most_active(activity[span][free], size)])
+    return pools
 
 
 def _draws(

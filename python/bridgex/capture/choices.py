@@ -41,7 +41,7 @@ def choose(
         For every row the first position whose token is wanted, given the tokens before it.
         ``len(row)`` asks only for the token after the row's end.
     progress
-        Advanced by the tokens of every forward pass.
+        Advanced by the rows of every forward pass.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def choose(
         for row, state in zip(group, states, strict=True):
             hidden[row] = state[starts[row] - 1 :].clone()
         if progress is not None:
-            progress.advance(ids.size)
+            progress.advance(len(group))
     chosen = _run_head(model, torch.cat(hidden))
     return np.split(chosen, np.cumsum([len(states) for states in hidden])[:-1])
 

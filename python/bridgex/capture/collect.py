@@ -124,9 +124,13 @@ class _Sums:
 
 
 def collect_probes(
-    model: CaptureModel, prompts: Sequence[str], *, progress: Progress | None = None
+    model: CaptureModel,
+    prompts: Sequence[str],
+    *,
+    neurons: Sequence[NDArray[np.int64]] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[NDArray[np.float32], ...]:
-    """Return every neuron's mean activation over each prompt's own tokens.
+    """Return neurons' mean activation over each prompt's own tokens.
 
     Parameters
     ----------
@@ -135,13 +139,16 @@ def collect_probes(
         only its last one (``last``).
     prompts
         One per sample.
+    neurons
+        For every layer the indices of the neurons that are wanted, int64 (row,); by default all.
+        The others are left on the device. All of them must be finite.
     progress
-        Advanced by the tokens of every batch, special ones included.
+        Advanced by the prompts of every batch.
 
     Returns
     -------
     tuple of ndarray
-        One float32 (neuron, sample) array per layer, samples in the order of the prompts.
+        One float32 (row, sample) array per layer, samples in the order of the prompts.
 
     Raises
     ------
@@ -153,24 +160,30 @@ def collect_probes(
 
     Notes
     -----
-    Memory: the result, and one layer of it twice.
+    Memory: the result, and one layer of it twice. Which neurons are wanted does not change the
+    bits of any.
     """
-    means = _Means(model, len(prompts))
+    means = _Means(model, len(prompts), neurons)
     with reading(model.sites, means.add) as meter:
         for batch in batches(prompt_rows(model, prompts), batch_tokens=model.batch_tokens):
             means.open(batch)
             run_decoder(model, batch, meter)
             refuse_not_finite(means.latest)
-            _advance(progress, batch)
-    return tuple(np.ascontiguousarray(layer.T) for layer in means.values)
+            if progress is not None:
+                progress.advance(len(batch.rows))
+    return means.result()
 
 
 class _Means:
-    """Mean activations (sample, neuron) of every layer."""
+    """Mean activations (sample, row) of every layer."""
 
-    def __init__(self, model: CaptureModel, samples: int) -> None:
+    def __init__(
+        self, model: CaptureModel, samples: int, neurons: Sequence[NDArray[np.int64]] | None
+    ) -> None:
         self._device = model.device
-        self.values = [np.empty((samples, site.width), np.float32) for site in model.sites]
+        self._wanted = [torch.from_numpy(rows).to(model.device) for rows in neurons or ()]
+        widths = map(len, neurons) if neurons else (site.width for site in model.sites)
+        self._values = [np.empty((samples, width), np.float32) for width in widths]
         self.latest = [torch.empty(0) for _ in model.sites]
         self._rows = np.empty(0, dtype=np.int64)
         self._dropped = torch.empty(0)
@@ -188,7 +201,16 @@ class _Means:
         shaped = values.reshape(*self._dropped.shape[:2], -1).float()
         mean = shaped.masked_fill(self._dropped, 0).sum(1) / self._counts
         self.latest[layer] = mean
-        self.values[layer][self._rows] = mean.cpu().numpy()
+        if self._wanted:
+            # Not before the mean: sums over fewer neurons at once may add up in another order.
+            mean = mean.index_select(1, self._wanted[layer])
+        self._values[layer][self._rows] = mean.cpu().numpy()
+
+    def result(self) -> tuple[NDArray[np.float32], ...]:
+        """Return the means as (row, sample), turned layer by layer in the place of the others."""
+        for layer, values in enumerate(self._values):
+            self._values[layer] = np.ascontiguousarray(values.T)
+        return tuple(self._values)
 
 
 def run_decoder(model: CaptureModel, batch: Batch, meter: Meter) -> None:

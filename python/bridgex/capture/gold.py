@@ -56,7 +56,8 @@ def gold_filter(
     answers
         For every prompt, all accepted answers.
     progress
-        Advanced by the tokens of every forward pass.
+        Advanced by the rows of every forward pass: twice by a prompt, and once by every form that
+        is left then; less where fewer are left before.
 
     Returns
     -------

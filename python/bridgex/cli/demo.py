@@ -6,12 +6,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridgex.cli.options import LanguageCode, LanguageCodes, StoreLocation, run_output_options
+from bridgex.cli.options import (
+    LanguageCode,
+    LanguageCodes,
+    StoreLocation,
+    neurons_option,
+    probe_dtype_option,
+    run_output_options,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bridgex.cli.output import Format
+    from bridgex.schema import Neurons, ProbeDtype
 
 DEFAULT_SOURCE = "id"
 DEFAULT_TARGET = "en"
@@ -50,6 +58,8 @@ TEXT_SIZE = 10_000
     show_default=True,
     help="Where captures are kept.",
 )
+@neurons_option
+@probe_dtype_option
 @click.option("--words", type=click.IntRange(min=1), help="Words to evaluate.  [default: all]")
 @run_output_options
 def command(
@@ -57,6 +67,8 @@ def command(
     target: str,
     bridges: tuple[str, ...],
     store: str,
+    neurons: Neurons,
+    probe_dtype: ProbeDtype,
     words: int | None,
     format_: Format,
     output: Path | None,
@@ -83,7 +95,13 @@ def command(
     from bridgex.store import Store
 
     request = Request(
-        lexicon=lexicon, bridges=bridges, texts=texts, all_words_if_few=True, words=words
+        lexicon=lexicon,
+        bridges=bridges,
+        texts=texts,
+        neurons=neurons,
+        probe_dtype=probe_dtype,
+        all_words_if_few=True,
+        words=words,
     )
     listener = reporter()
     loaded = load_model(demo_model_path(progress=listener), progress=listener)

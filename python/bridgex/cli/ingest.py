@@ -12,15 +12,19 @@ from bridgex.cli.options import (
     gold_option,
     lexicon_option,
     model_options,
+    neurons_option,
     pair_options,
+    probe_dtype_option,
+    store_options,
 )
+from bridgex.cli.spectrum_options import PERCENT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bridgex.capture import CaptureModel
     from bridgex.progress import Reporter
-    from bridgex.schema import GoldFilter
+    from bridgex.schema import GoldFilter, Neurons, ProbeDtype
     from bridgex.store import Store
 
 MODEL = click.argument("model")
@@ -46,12 +50,14 @@ def command() -> None:
 @click.option(
     "--corpus", default="default", show_default=True, help="Name, for several of a language."
 )
+@store_options
 @model_options
 def corpus(
     model: str,
     store: str,
     texts: tuple[tuple[str, Path], ...],
     corpus: str,
+    part_sizes: dict[str, int | None],
     model_choices: dict[str, Any],
 ) -> None:
     """Statistics of the neurons over monolingual text."""
@@ -62,7 +68,7 @@ def corpus(
     check_languages_once([language for language, _ in texts])
     check_texts(path for _, path in texts)
     listener = reporter()
-    loaded, opened = _open(model, store, model_choices, listener)
+    loaded, opened = _open(model, store, model_choices, part_sizes, listener)
     for language, path in texts:
         done = ingest_corpus(
             loaded, opened, path, language=language, corpus=corpus, reporter=listener
@@ -79,6 +85,14 @@ def corpus(
 @pair_options
 @lexicon_option
 @gold_option
+@neurons_option
+@click.option(
+    "--top-percent",
+    type=PERCENT,
+    help="top: size of a language's set, in percent of a layer.  [default: 1]",
+)
+@probe_dtype_option
+@store_options
 @model_options
 def probes(
     model: str,
@@ -87,29 +101,45 @@ def probes(
     target: str,
     lexicons: tuple[Path, ...],
     gold: GoldFilter,
+    neurons: Neurons,
+    top_percent: float | None,
+    probe_dtype: ProbeDtype,
+    part_sizes: dict[str, int | None],
     model_choices: dict[str, Any],
 ) -> None:
     """Activations on word-translation prompts of a pair."""
+    if top_percent is not None and neurons == "all":
+        raise click.UsageError("--top-percent is of --neurons top, and all neurons were asked for")
+
+    from bridgex.analysis.probe_neurons import probe_form
     from bridgex.cli.progress import reporter
     from bridgex.engines.local import ingest_probes
     from bridgex.lexicon import merge, read_lexicon
 
     words = merge([read_lexicon(path, source, target) for path in lexicons])
     listener = reporter()
-    loaded, opened = _open(model, store, model_choices, listener)
-    done = ingest_probes(loaded, opened, words, gold=gold, reporter=listener)
+    loaded, opened = _open(model, store, model_choices, part_sizes, listener)
+    form = probe_form(
+        opened, words.pair, gold, neurons=neurons, percent=top_percent, dtype=probe_dtype
+    )
+    done = ingest_probes(loaded, opened, words, gold=gold, form=form, reporter=listener)
     listener.note(
         f"{words.pair}: {done.samples} probes of {done.considered} words; "
-        f"{done.added} parts added, {done.present} were there"
+        f"{done.added} parts added, {done.present} were there; {done.neurons:,} of "
+        f"{loaded.provenance.neuron_count:,} neurons stored as {form.dtype}"
     )
     done.require_enough()
 
 
 def _open(
-    model: str, path: str, choices: dict[str, Any], listener: Reporter
+    model: str,
+    path: str,
+    choices: dict[str, Any],
+    sizes: dict[str, int | None],
+    listener: Reporter,
 ) -> tuple[CaptureModel, Store]:
     from bridgex.capture import load_model
     from bridgex.store import Store
 
     loaded = load_model(model, **choices, progress=listener)
-    return loaded, Store.open_or_create(path, loaded.provenance)
+    return loaded, Store.open_or_create(path, loaded.provenance, **sizes)

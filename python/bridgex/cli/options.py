@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
+from bridgex.corpora import PART_BYTES, PROBE_BLOCK
 from bridgex.errors import BridgexError
 from bridgex.languages import parse_language
-from bridgex.schema import GoldFilter
+from bridgex.schema import GoldFilter, Neurons, ProbeDtype
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 GOLD = get_args(GoldFilter)
+NEURONS = get_args(Neurons)
+PROBE_DTYPES = get_args(ProbeDtype)
 MOST_LAYERS = 9999
 
 
@@ -182,6 +185,23 @@ gold_option = click.option(
 )
 
 
+neurons_option = click.option(
+    "--neurons",
+    type=click.Choice(NEURONS),
+    default="all",
+    show_default=True,
+    help="Whose activations on the probes are stored. top: only those that the default spectrum "
+    "needs, chosen once for a pair from the statistics that the store has.",
+)
+
+probe_dtype_option = click.option(
+    "--probe-dtype",
+    type=click.Choice(PROBE_DTYPES),
+    default="f32",
+    show_default=True,
+    help="Precision in which activations on the probes are stored.",
+)
+
 threads_option = click.option(
     "--threads",
     type=click.IntRange(1, 1024),
@@ -240,6 +260,30 @@ def pair_options(function: F) -> F:
         click.option("--source", type=LanguageCode(), required=True, help="Source language."),
         click.option("--target", type=LanguageCode(), required=True, help="Target language."),
     )(function)
+
+
+def store_options(function: F) -> F:
+    """Add the sizes of a store's parts; they arrive as ``part_sizes``."""
+    options = combined(
+        click.option(
+            "--part-bytes",
+            type=click.IntRange(min=1),
+            help="Of a new store: UTF-8 bytes of text in a part of a corpus.  "
+            f"[default: {PART_BYTES}]",
+        ),
+        click.option(
+            "--probe-block",
+            type=click.IntRange(min=1),
+            help=f"Of a new store: word pairs in a part of a word list.  [default: {PROBE_BLOCK}]",
+        ),
+    )
+
+    @wraps(function)
+    def collect(*args: Any, part_bytes: int | None, probe_block: int | None, **values: Any) -> Any:
+        sizes = {"part_bytes": part_bytes, "probe_block": probe_block}
+        return function(*args, part_sizes=sizes, **values)
+
+    return options(collect)  # type: ignore[return-value]  # the wrapper takes other keywords
 
 
 def model_options(function: F) -> F:

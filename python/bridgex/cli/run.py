@@ -13,8 +13,11 @@ from bridgex.cli.options import (
     gold_option,
     lexicon_option,
     model_options,
+    neurons_option,
     pair_options,
+    probe_dtype_option,
     run_output_options,
+    store_options,
     threads_option,
 )
 from bridgex.cli.spectrum_options import DRAWS, spectrum_options
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from bridgex.analysis.spectrum_options import SpectrumOptions
     from bridgex.analysis.word_draws import Resampling
     from bridgex.cli.output import Format
-    from bridgex.schema import GoldFilter
+    from bridgex.schema import GoldFilter, Neurons, ProbeDtype
 
 
 @click.command()
@@ -43,7 +46,10 @@ if TYPE_CHECKING:
 )
 @lexicon_option
 @click.option("--store", type=StoreLocation(), required=True, help="Where captures are kept.")
+@store_options
 @gold_option
+@neurons_option
+@probe_dtype_option
 @click.option("--words", type=click.IntRange(min=1), help="Words to evaluate.  [default: all]")
 @spectrum_options(**DRAWS)
 @threads_option
@@ -57,7 +63,10 @@ def command(
     texts: tuple[tuple[str, Path], ...],
     lexicons: tuple[Path, ...],
     store: str,
+    part_sizes: dict[str, int | None],
     gold: GoldFilter,
+    neurons: Neurons,
+    probe_dtype: ProbeDtype,
     words: int | None,
     options: SpectrumOptions,
     resampling: Resampling,
@@ -90,6 +99,8 @@ def command(
         bridges=bridges,
         texts=dict(texts),
         gold=gold,
+        neurons=neurons,
+        probe_dtype=probe_dtype,
         words=words,
         options=options,
         resampling=resampling,
@@ -99,5 +110,5 @@ def command(
     listener = reporter()
     loaded = load_model(model, **model_choices, progress=listener)
     request.check(loaded.provenance)
-    opened = Store.open_or_create(store, loaded.provenance)
+    opened = Store.open_or_create(store, loaded.provenance, **part_sizes)
     run_and_show(loaded, opened, request, reporter=listener, format_=format_, output=output)

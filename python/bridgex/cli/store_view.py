@@ -32,6 +32,8 @@ def info_answer(info: StoreInfo) -> Answer:
             "missing_records": one.missing_records,
             "missing_parts": one.missing_parts,
             "codecs": ", ".join(one.codecs),
+            "neurons": info.provenance.neuron_count,
+            "dtype": None,
             "bytes": one.bytes,
         }
         for one in info.languages
@@ -50,6 +52,8 @@ def info_answer(info: StoreInfo) -> Answer:
             "missing_records": one.missing_records,
             "missing_parts": one.missing_parts,
             "codecs": ", ".join(one.codecs),
+            "neurons": one.neurons,
+            "dtype": one.dtype,
             "bytes": one.bytes,
         }
         for one in info.probes
@@ -96,7 +100,7 @@ def _language_table(rows: list[dict[str, Any]]) -> Table:
 
 
 def _probe_table(rows: list[dict[str, Any]]) -> Table:
-    columns = ("of", "gold", "samples", "records", *_PARTS)
+    columns = ("of", "gold", "neurons", "dtype", "samples", "records", *_PARTS)
     return _table("Probes", "pair", rows, columns)
 
 

@@ -19,7 +19,7 @@ from bridgex.capture import (
 from bridgex.corpora import read_records, split_parts, split_words
 from bridgex.errors import InvalidInputError
 from bridgex.prompts import probe_prompt
-from bridgex.schema import MINIMUM_SAMPLES, ProbeBlock
+from bridgex.schema import FULL_PROBES, MINIMUM_SAMPLES, ProbeBlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from bridgex.capture import CaptureModel
     from bridgex.corpora import CorpusPart, WordPart
     from bridgex.lexicon import Lexicon
-    from bridgex.progress import Reporter
-    from bridgex.schema import GoldFilter, Pair, WordPair
+    from bridgex.progress import Progress, Reporter
+    from bridgex.schema import GoldFilter, Pair, ProbeForm, WordPair
     from bridgex.store import Store
 
 AGREEMENT_SAMPLE = 16
@@ -68,6 +68,8 @@ class Probed:
     samples, considered
         Samples that the store now has of the pair under this gold filter, and the word pairs that
         were looked at for them.
+    neurons
+        Number of neurons whose activations are kept.
     """
 
     pair: Pair
@@ -76,6 +78,7 @@ class Probed:
     present: int
     samples: int
     considered: int
+    neurons: int
 
     @property
     def enough(self) -> bool:
@@ -155,6 +158,7 @@ def ingest_probes(
     lexicon: Lexicon,
     *,
     gold: GoldFilter = "keep",
+    form: ProbeForm = FULL_PROBES,
     reporter: Reporter,
 ) -> Probed:
     """Add the probe activations of a lexicon to a store.
@@ -169,27 +173,41 @@ def ingest_probes(
         The word pairs.
     gold
         ``keep``: only words that the model translates right become samples. ``off``: all do.
+    form
+        What to keep of the activations. Where the store has decided on the pair's neurons before,
+        these are kept.
     reporter
         Hears of the progress, in words.
 
     Raises
     ------
     InvalidInputError
-        When the word list is not what was ingested before with more at its end.
+        When the word list is not what was ingested before with more at its end, or an activation
+        is too large for the precision.
+    StoreError
+        When the store has decided to keep all neurons and not the top ones, or the other way
+        round, or another percentage or precision.
+
+    Notes
+    -----
+    Memory: one part, of the neurons that are kept.
     """
 
     def parts() -> Iterator[WordPart]:
         return split_words(lexicon.words, pair=lexicon.pair, block=store.probe_block)
 
     before = store.probe_coverage(parts(), gold)
+    # Without a choice of neurons the first part decides: what it refuses leaves nothing behind.
+    if form.neurons is not None or store.probe_form(lexicon.pair, gold) is not None:
+        form = store.decide_form(lexicon.pair, gold, form)
     added = 0
     if gold == "keep" and before.missing_parts:
         _report_agreement(model, lexicon, reporter)
     name = f"probes {lexicon.pair}" + ("" if gold == "keep" else ", all words")
     with reporter.task(name, total=before.missing_records, unit="words") as progress:
         for part in store.missing_probes(parts(), gold):
-            added += store.add_probes(part, _probe(model, part, gold), gold)
-            progress.advance(len(part.records))
+            block = _probe(model, part, gold, form, progress)
+            added += store.add_probes(part, block, gold, form)
     probes = store.snapshot().probes(lexicon.pair, gold)
     return Probed(
         pair=lexicon.pair,
@@ -198,6 +216,7 @@ def ingest_probes(
         present=before.parts - added,
         samples=probes.sample_count,
         considered=probes.considered,
+        neurons=model.provenance.neuron_count if form.neurons is None else form.neurons.size,
     )
 
 
@@ -217,13 +236,52 @@ def _name(language: str, part: CorpusPart) -> str:
     return f"statistics {language}, records {first:,} to {first + len(part.records) - 1:,}"
 
 
-def _probe(model: CaptureModel, part: WordPart, gold: GoldFilter) -> ProbeBlock:
+def _probe(
+    model: CaptureModel, part: WordPart, gold: GoldFilter, form: ProbeForm, progress: Progress
+) -> ProbeBlock:
     kept = part.records
+    words = _Words(progress, len(kept), passes=1 if gold == "off" else 3)
     if gold == "keep":
-        right = gold_filter(model, _prompts(part, kept), [word.targets for word in kept])
+        answers = [word.targets for word in kept]
+        right = gold_filter(model, _prompts(part, kept), answers, progress=words)
         kept = tuple(word for word, is_right in zip(kept, right, strict=True) if is_right)
-    activations = collect_probes(model, _prompts(part, kept))
+    activations = collect_probes(
+        model,
+        _prompts(part, kept),
+        neurons=form.layer_neurons(model.provenance.layer_sizes),
+        progress=words,
+    )
+    words.finish()
     return ProbeBlock(words=kept, activations=activations, considered=len(part.records))
+
+
+class _Words:
+    """Progress in the words of a part, told by the rows of forward passes.
+
+    The gold filter takes two passes over the prompts and a few rows, and leaves fewer for the
+    last: the end of a part may come before all rows that were expected.
+    """
+
+    def __init__(self, progress: Progress, words: int, *, passes: int) -> None:
+        self._progress = progress
+        self._words = words
+        self._passes = passes
+        self._rows = 0
+        self._told = 0
+
+    def advance(self, amount: int) -> None:
+        """Count rows, and tell of the words that they amount to."""
+        self._rows += amount
+        self._tell(min(self._rows // self._passes, self._words))
+
+    def finish(self) -> None:
+        """Tell of the words that are left."""
+        self._tell(self._words)
+
+    def _tell(self, words: int) -> None:
+        if words > self._told:
+            self._progress.advance(words - self._told)
+            self._told = words
 
 
 def _prompts(part: WordPart, words: Sequence[WordPair]) -> list[str]:

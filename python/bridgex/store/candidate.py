@@ -24,7 +24,7 @@ class Candidate:
     Attributes
     ----------
     kind
-        ``statistics`` or ``probes``.
+        ``statistics``, ``probes``, or ``neurons``: what probes keep.
     commits
         Directory of its marker, relative to the store.
     span

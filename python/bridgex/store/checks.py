@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bridgex.corpora import CorpusPart, WordPart
-    from bridgex.schema import NeuronStatistics, ProbeBlock, Provenance
+    from bridgex.schema import NeuronStatistics, ProbeBlock, ProbeForm, Provenance
 
 _DTYPES: dict[str, type[np.generic]] = {
     "positive_count": np.int64,
@@ -63,8 +63,10 @@ def check_sums(statistics: NeuronStatistics, provenance: Provenance) -> None:
         )
 
 
-def check_probes(part: WordPart, block: ProbeBlock, provenance: Provenance) -> None:
-    """Refuse probe activations that are not those of a part.
+def check_probes(
+    part: WordPart, block: ProbeBlock, provenance: Provenance, form: ProbeForm
+) -> None:
+    """Refuse probe activations that are not those of a part, of the neurons that are kept.
 
     Raises
     ------
@@ -82,7 +84,8 @@ def check_probes(part: WordPart, block: ProbeBlock, provenance: Provenance) -> N
             raise InvalidInputError(
                 f"the sample {word.source!r} is not a word pair of the part, in its order, once"
             )
-    sizes = provenance.layer_sizes
+    kept = form.layer_neurons(provenance.layer_sizes)
+    sizes = form.row_counts(provenance.layer_sizes)
     if len(block.activations) != len(sizes):
         raise InvalidInputError(
             f"expected activations of {len(sizes)} layers, got {len(block.activations)}"
@@ -91,9 +94,10 @@ def check_probes(part: WordPart, block: ProbeBlock, provenance: Provenance) -> N
         name = f"activations of layer {layer}"
         _check_array(name, values, (size, block.sample_count), np.float32)
         if not np.isfinite(values).all():
-            neuron, sample = np.argwhere(~np.isfinite(values))[0]
+            row, sample = np.argwhere(~np.isfinite(values))[0]
+            neuron = row if kept is None else kept[layer][row]
             raise InvalidInputError(
-                f"{name} hold {values[neuron, sample]} at neuron {neuron}, sample {sample} "
+                f"{name} hold {values[row, sample]} at neuron {neuron}, sample {sample} "
                 f"({block.words[sample].source!r})",
                 hint="Run the model in float32 or bfloat16: float16 overflows at 65,504.",
             )

@@ -11,12 +11,13 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from bridgex.errors import InvalidInputError, NotFoundError
 from bridgex.progress import Silent
-from bridgex.schema import Pair
+from bridgex.schema import FULL_PROBES, Pair
 from bridgex.store.encoding import Codec, Encoding, chosen_encoding
+from bridgex.store.forms import form_of, pair_of
 from bridgex.store.joined import Joined
 from bridgex.store.layout import MARKER_SUFFIX, compacted_id, language_commits, pair_commits
 from bridgex.store.markers import Marker
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from bridgex.progress import Progress, Reporter
+    from bridgex.schema import ProbeForm
+    from bridgex.store.layout import Kind
     from bridgex.store.snapshot import Snapshot
     from bridgex.store.store import Store
 
@@ -51,7 +54,7 @@ class Compaction:
         it; 0 where nothing was lost.
     """
 
-    kind: Literal["statistics", "probes"]
+    kind: Kind
     series: tuple[str, ...]
     parts_before: int
     parts_after: int
@@ -229,11 +232,17 @@ class _Job:
             largest_relative_error=error,
         )
 
+    def _form(self, marker: Marker) -> ProbeForm:
+        if marker.kind != "probes":
+            return FULL_PROBES
+        return form_of(self._store.folder, *pair_of(marker), self._store.provenance)
+
     def _joined(self, group: Sequence[Marker], progress: Progress) -> Joined:
         return Joined(
             self._store.folder,
             group,
             self._store.provenance,
+            form=self._form(group[0]),
             keep_bits=self._wanted.keep_bits,
             progress=progress,
         )
@@ -299,4 +308,6 @@ def _attributes(store: Store, group: Sequence[Marker]) -> dict[str, Any]:
         held = [part_attributes(store.folder, marker) for marker in group]
         attributes["words"] = [word for one in held for word in one["words"]]
         attributes["considered"] = sum(one["considered"] for one in held)
+        # Which neurons: the same for all probes of a pair.
+        attributes |= {name: held[0][name] for name in ("neurons",) if name in held[0]}
     return attributes

@@ -9,13 +9,14 @@ import numpy as np
 from bridgex.errors import InvalidInputError, StoreError
 from bridgex.schema import NeuronStatistics
 from bridgex.store.checks import check_sums
+from bridgex.store.forms import PROBE_TYPES, check_neurons, form_of, pair_of, read_form
 from bridgex.store.layout import DIGESTS_ARRAY, STATISTICS_ARRAYS, layer_array
 from bridgex.store.parts import part_array, part_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bridgex.schema import Provenance
+    from bridgex.schema import ProbeDtype, Provenance
     from bridgex.store.files import StoredFile
     from bridgex.store.folder import Folder
     from bridgex.store.markers import Marker
@@ -93,17 +94,26 @@ def _probes_problems(folder: Folder, marker: Marker, provenance: Provenance) -> 
             f"expected {marker.counted} words out of {marker.records}, found {len(words)} out of "
             f"{considered}",
         )
-    for layer, size in enumerate(provenance.layer_sizes if marker.counted else ()):
-        yield from _layer_problems(folder, marker, layer_array(layer), (size, marker.counted))
+    try:
+        form = form_of(folder, *pair_of(marker), provenance)
+    except StoreError:  # of a part that is a finding itself
+        return
+    if attributes.get("neurons") != form.digest:
+        yield Problem(marker.directory, "its neurons are not those that the pair's probes keep")
+        return
+    for layer, size in enumerate(form.row_counts(provenance.layer_sizes)):
+        if size and marker.counted:
+            name, shape = layer_array(layer), (size, marker.counted)
+            yield from _layer_problems(folder, marker, name, shape, form.dtype)
 
 
 def _layer_problems(
-    folder: Folder, marker: Marker, name: str, shape: tuple[int, int]
+    folder: Folder, marker: Marker, name: str, shape: tuple[int, int], dtype: ProbeDtype
 ) -> Iterator[Problem]:
     path = f"{marker.directory}/{name}"
     values = part_array(folder, marker, name, shape)
-    if values.dtype != np.float32:
-        yield Problem(path, f"expected float32, found {values.dtype}")
+    if values.dtype != PROBE_TYPES[dtype]:
+        yield Problem(path, f"expected {PROBE_TYPES[dtype]}, found {values.dtype}")
         return
     slab = max(1, _SLAB_VALUES // shape[1])
     for start in range(0, shape[0], slab):
@@ -116,6 +126,14 @@ def _layer_problems(
             return
 
 
+def _form_problems(folder: Folder, marker: Marker, provenance: Provenance) -> Iterator[Problem]:
+    form = read_form(folder, marker)
+    try:
+        check_neurons(form, provenance)
+    except InvalidInputError as error:
+        yield Problem(marker.directory, error.message)
+
+
 def _digest_problems(folder: Folder, marker: Marker) -> Iterator[Problem]:
     digests = part_array(folder, marker, DIGESTS_ARRAY, (marker.records,))
     if digests.dtype != np.uint64:
@@ -123,4 +141,8 @@ def _digest_problems(folder: Folder, marker: Marker) -> Iterator[Problem]:
         yield Problem(path, f"expected uint64, found {digests.dtype}")
 
 
-_PROBLEMS = {"statistics": _statistics_problems, "probes": _probes_problems}
+_PROBLEMS = {
+    "statistics": _statistics_problems,
+    "neurons": _form_problems,
+    "probes": _probes_problems,
+}

@@ -13,7 +13,7 @@ from bridgex.store.layout import language_commits, pair_commits
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bridgex.schema import GoldFilter, Pair, Provenance
+    from bridgex.schema import GoldFilter, Pair, ProbeDtype, Provenance
     from bridgex.store.folder import Folder
     from bridgex.store.markers import Marker
     from bridgex.store.snapshot import Snapshot
@@ -71,6 +71,8 @@ class ProbesInfo:
         Word pairs before the last stored one that no part holds, and the parts that would.
     codecs
         How the parts are compressed, and to how many bits they were rounded, sorted.
+    neurons, dtype
+        Number of neurons whose activations are kept, and in which precision.
     bytes
         Size of the parts' files.
     """
@@ -84,6 +86,8 @@ class ProbesInfo:
     missing_records: int
     missing_parts: int
     codecs: tuple[str, ...]
+    neurons: int
+    dtype: ProbeDtype
     bytes: int
 
 
@@ -154,18 +158,20 @@ def language_info(snapshot: Snapshot, language: str) -> LanguageInfo:
 
 def pair_info(snapshot: Snapshot, pair: Pair, *, block: int) -> list[ProbesInfo]:
     """Summarise the probes of a pair, one per gold policy; parts have ``block`` word pairs."""
-    markers = snapshot.markers(pair_commits(pair))
-    return [
-        _probes_info(pair, gold, [marker for marker in markers if marker.series[2] == gold], block)
-        for gold in sorted({marker.series[2] for marker in markers})
+    golds = sorted({marker.series[2] for marker in snapshot.markers(pair_commits(pair))})
+    return [_probes_info(snapshot, pair, cast("GoldFilter", gold), block) for gold in golds]
+
+
+def _probes_info(snapshot: Snapshot, pair: Pair, gold: GoldFilter, block: int) -> ProbesInfo:
+    markers = [
+        marker for marker in snapshot.markers(pair_commits(pair)) if marker.series[2] == gold
     ]
-
-
-def _probes_info(pair: Pair, gold: str, markers: list[Marker], block: int) -> ProbesInfo:
     gaps = _gaps(markers)
+    form = snapshot.probe_form(pair, gold)
+    every = snapshot.provenance.neuron_count
     return ProbesInfo(
         pair=pair,
-        gold=cast("GoldFilter", gold),
+        gold=gold,
         samples=sum(marker.counted for marker in markers),
         considered=sum(marker.records for marker in markers),
         parts=len(markers),
@@ -173,6 +179,8 @@ def _probes_info(pair: Pair, gold: str, markers: list[Marker], block: int) -> Pr
         missing_records=sum(gaps),
         missing_parts=sum(math.ceil(gap / block) for gap in gaps),
         codecs=_codecs(markers),
+        neurons=every if form.neurons is None else form.neurons.size,
+        dtype=form.dtype,
         bytes=sum(marker.size for marker in markers),
     )
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bridgex.progress import Progress
-    from bridgex.schema import Provenance
+    from bridgex.schema import ProbeForm, Provenance
     from bridgex.store.folder import Folder
     from bridgex.store.markers import Marker
 
@@ -38,6 +38,8 @@ class Joined(Mapping[str, "NDArray[Any]"]):
         The parts, in the order of their places.
     provenance
         Of the store.
+    form
+        Of probes.
     keep_bits
         Mantissa bits to round activations to; None leaves them as they are.
     progress
@@ -55,6 +57,7 @@ class Joined(Mapping[str, "NDArray[Any]"]):
         parts: Sequence[Marker],
         provenance: Provenance,
         *,
+        form: ProbeForm,
         keep_bits: int | None,
         progress: Progress,
     ) -> None:
@@ -71,9 +74,10 @@ class Joined(Mapping[str, "NDArray[Any]"]):
                 if not provenance.imported or all(name in part.arrays for part in parts):
                     self._makers[name] = partial(self._add_up, name, provenance.neuron_count)
         elif any(part.counted for part in parts):
-            for layer, size in enumerate(provenance.layer_sizes):
+            for layer, size in enumerate(form.row_counts(provenance.layer_sizes)):
                 name = layer_array(layer)
-                self._makers[name] = partial(self._side_by_side, name, size)
+                if size:
+                    self._makers[name] = partial(self._side_by_side, name, size)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._makers)
@@ -116,15 +120,15 @@ class Joined(Mapping[str, "NDArray[Any]"]):
         assert total is not None
         return total
 
-    def _side_by_side(self, name: str, neuron_count: int) -> NDArray[Any]:
+    def _side_by_side(self, name: str, row_count: int) -> NDArray[Any]:
         """Put the samples of a layer next to each other, and round them."""
         sampled = [part for part in self._parts if part.counted]
         values: NDArray[Any] | None = None
         start = 0
         for part in sampled:
-            read = self._read(part, name, (neuron_count, part.counted))
+            read = self._read(part, name, (row_count, part.counted))
             if values is None:
-                shape = (neuron_count, sum(part.counted for part in sampled))
+                shape = (row_count, sum(part.counted for part in sampled))
                 values = np.empty(shape, dtype=read.dtype)
             values[:, start : start + part.counted] = read
             start += part.counted

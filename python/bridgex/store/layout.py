@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 
-Kind = Literal["statistics", "probes"]
+Kind = Literal["statistics", "probes", "neurons"]
 
 ROOT = "zarr.json"
 PARTS = "parts"
@@ -28,6 +28,7 @@ TEMPORARY_PREFIX = ".bridgex-"
 
 STATISTICS_ARRAYS = ("positive_count", "sum", "sum_squares", "maximum")
 DIGESTS_ARRAY = "record_digests"
+NEURONS_ARRAY = "neurons"
 
 _CODE = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 
@@ -50,6 +51,11 @@ def language_commits(language: str) -> str:
 def pair_commits(pair: Pair) -> str:
     """Path of the markers of a pair's probes, relative to the store."""
     return f"{COMMITS}/probes/{_safe(pair.source)}-{_safe(pair.target)}"
+
+
+def neuron_commits(pair: Pair) -> str:
+    """Path of the markers that say what a pair's probes keep, relative to the store."""
+    return f"{COMMITS}/neurons/{_safe(pair.source)}-{_safe(pair.target)}"
 
 
 def part_id(fingerprint: str, kind: Kind, series: tuple[str, ...], chains: tuple[str, str]) -> str:

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 _SERIES = {
     "statistics": ("language", "corpus"),
+    "neurons": ("source", "target", "gold"),
     "probes": ("source", "target", "gold"),
 }
-_COUNTED = {"statistics": "tokens", "probes": "samples"}
+_COUNTED = {"statistics": "tokens", "neurons": "neurons", "probes": "samples"}
 
 
 class Member(NamedTuple):
@@ -69,7 +70,7 @@ class Marker:
     Attributes
     ----------
     kind
-        ``statistics`` or ``probes``.
+        ``statistics``, ``probes``, or ``neurons``: what probes keep.
     series
         The growing list that the part is a piece of: (language, corpus), or (source, target,
         gold policy).
@@ -78,7 +79,7 @@ class Marker:
     chain_before, chain_after
         Chain digests at both ends.
     counted
-        Tokens of a statistics part, samples of a probes part.
+        Tokens of a statistics part, samples of a probes part; the neurons that probes keep.
     part, attempt, writer
         The part's id, the attempt that won, and who wrote it.
     files

@@ -12,6 +12,7 @@ from bridgex.errors import InvalidInputError, ProvenanceError, StoreError
 from bridgex.progress import Silent
 from bridgex.store.committed import read_digests
 from bridgex.store.encoding import MANTISSA_BITS
+from bridgex.store.forms import read_form
 from bridgex.store.layout import MARKER_SUFFIX, ROOT
 from bridgex.store.local import open_folder
 from bridgex.store.markers import Marker
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bridgex.progress import Reporter
+    from bridgex.schema import ProbeForm
     from bridgex.store.folder import Folder
     from bridgex.store.layout import Kind
     from bridgex.store.snapshot import Snapshot
@@ -41,8 +43,8 @@ class Merged:
     source
         Where the source is.
     kind, series
-        ``statistics`` of a language and corpus, or ``probes`` of a source, a target and a gold
-        filter.
+        ``statistics`` of a language and corpus; ``probes`` of a source, a target and a gold filter,
+        or ``neurons``: what these keep.
     parts
         Parts that count in the source.
     copied_parts, copied_bytes
@@ -154,6 +156,7 @@ def _missing(
     views: Sequence[tuple[Store, Snapshot]], name: str, there: Sequence[Store]
 ) -> dict[str, Store]:
     """Return the parts of a directory that are to be copied, by id, and where they are."""
+    _check_forms(views, name)
     found: dict[str, _Found] = {}
     for store, view in views:
         for marker in view.committed(name):
@@ -193,6 +196,22 @@ def _check_rounding(
 
 def _bits(marker: Marker) -> int:
     return MANTISSA_BITS if marker.encoding.keep_bits is None else marker.encoding.keep_bits
+
+
+def _check_forms(views: Sequence[tuple[Store, Snapshot]], name: str) -> None:
+    """Refuse probes of a pair that keep different neurons, or have different precisions."""
+    decided: dict[str, tuple[Store, ProbeForm]] = {}
+    for store, view in views:
+        for marker in view.committed(name):
+            if marker.kind == "neurons":
+                form = read_form(store.folder, marker)
+                first, kept = decided.setdefault(marker.part, (store, form))
+                if (form.digest, form.dtype) != (kept.digest, kept.dtype):
+                    raise StoreError(
+                        f"{store.folder} cannot be merged: of {describe(marker.series)} it keeps "
+                        f"{form.describe()}, {first.folder} keeps {kept.describe()}",
+                        hint="Ingest the probes of one of them again, as the other keeps them.",
+                    )
 
 
 _HINT = (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from bridgex.schema import GoldFilter, Pair, WordPair
+    from bridgex.schema import GoldFilter, Pair, ProbeForm, WordPair
     from bridgex.store.folder import Folder
     from bridgex.store.markers import Marker
 
@@ -39,6 +39,8 @@ class Probes:
         Number of word pairs that were looked at.
     layer_sizes
         Number of neurons of every layer.
+    form
+        The neurons that are kept, and the precision.
     """
 
     pair: Pair
@@ -46,6 +48,7 @@ class Probes:
     words: tuple[WordPair, ...]
     considered: int
     layer_sizes: tuple[int, ...]
+    form: ProbeForm
     _folder: Folder = field(repr=False)
     _parts: tuple[Marker, ...] = field(repr=False)
 
@@ -73,34 +76,62 @@ class Probes:
         Raises
         ------
         NotFoundError
-            If the model has no such layer.
+            If the model has no such layer, or a neuron is not kept.
         InvalidInputError
             If an index is not that of a neuron of the layer.
         StoreError
             If a file of the store is missing or has another size than it should.
         """
-        chosen = self._check(layer, np.asarray(indices))
-        return self._read(layer, chosen.size, partial(part_rows, indices=chosen))
+        places, stored = self._places(layer, self._check(layer, np.asarray(indices)))
+        return self._read(layer, (places.size, stored), partial(part_rows, indices=places))
 
     def layer(self, layer: int) -> NDArray[np.float32]:
-        """Read the activations of all neurons of a layer, float32 (neuron, sample)."""
+        """Read the activations of all neurons of a layer, float32 (neuron, sample).
+
+        Raises as ``rows``: all of them have to be kept.
+        """
         self._check(layer, np.arange(0))
-        return self._read(layer, self.layer_sizes[layer], part_array)
+        _, stored = self._places(layer, np.arange(self.layer_sizes[layer]))
+        return self._read(layer, (stored, stored), part_array)
 
     def _read(
-        self, layer: int, row_count: int, read: Callable[..., NDArray[Any]]
+        self, layer: int, counts: tuple[int, int], read: Callable[..., NDArray[Any]]
     ) -> NDArray[np.float32]:
+        """Read so many rows, of so many that are stored."""
+        wanted, stored = counts
+
         def read_part(part: Marker) -> NDArray[Any]:
-            shape = (self.layer_sizes[layer], part.counted)
+            shape = (stored, part.counted)
             return read(self._folder, part, layer_array(layer), shape)
 
-        result = np.empty((row_count, self.sample_count), dtype=np.float32)
+        result = np.empty((wanted, self.sample_count), dtype=np.float32)
         start = 0
-        for values in self._folder.each(read_part, self._parts):
+        for values in self._folder.each(read_part, self._parts if wanted else ()):
             end = start + values.shape[1]
             result[:, start:end] = values
             start = end
         return result
+
+    def _places(self, layer: int, neurons: NDArray[np.intp]) -> tuple[NDArray[np.intp], int]:
+        """Return the rows of neurons in the stored arrays of a layer, and how many these have."""
+        kept = self.form.layer_neurons(self.layer_sizes)
+        if kept is None:
+            return neurons, self.layer_sizes[layer]
+        places = np.searchsorted(kept[layer], neurons)
+        absent = ~np.isin(neurons, kept[layer])
+        if absent.any():
+            raise self._not_kept(layer, int(neurons[absent][0]), len(kept[layer]))
+        return places, len(kept[layer])
+
+    def _not_kept(self, layer: int, neuron: int, count: int) -> NotFoundError:
+        return NotFoundError(
+            f"the probes of {self.pair} (gold filter {self.gold}) do not keep neuron {neuron} of "
+            f"layer {layer}: of its {self.layer_sizes[layer]} neurons they keep {count}, "
+            f"{self.form.describe()}",
+            hint=f"Ask for at most {self.form.percent:g} percent of the default selection, with "
+            "--bridges out of these languages and --random-sets 0; or ingest the probes with "
+            "--neurons all into another store.",
+        )
 
     def _check(self, layer: int, indices: NDArray[np.generic]) -> NDArray[np.intp]:
         if not 0 <= layer < len(self.layer_sizes):

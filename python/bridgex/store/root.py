@@ -7,12 +7,15 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bridgex.corpora import PART_BYTES, PROBE_BLOCK
 from bridgex.errors import InvalidInputError, NotFoundError, ProvenanceError, StoreError
 from bridgex.schema import Provenance
 from bridgex.store.checked import with_checksum, without_checksum
 from bridgex.store.layout import FORMAT_VERSION, ROOT, TEMPORARY_PREFIX
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bridgex.store.folder import Folder
 
 _GROUP = {"zarr_format": 3, "node_type": "group"}
@@ -31,8 +34,8 @@ class Root:
     """
 
     provenance: Provenance
-    part_bytes: int
-    probe_block: int
+    part_bytes: int = PART_BYTES
+    probe_block: int = PROBE_BLOCK
 
     def __post_init__(self) -> None:
         for name in ("part_bytes", "probe_block"):
@@ -169,6 +172,23 @@ def check_identity(folder: Folder, stored: Provenance, given: Provenance) -> Non
             hint="Use another store, or the same model and settings as before "
             f"(the store was made from {stored.model}).",
         )
+
+
+def check_sizes(folder: Folder, root: Root, given: Mapping[str, int]) -> None:
+    """Refuse parts of other sizes than those of a store.
+
+    Raises
+    ------
+    StoreError
+        Naming both sizes.
+    """
+    for name, size in given.items():
+        stored = getattr(root, name)
+        if size != stored:
+            raise StoreError(
+                f"the store {folder} was created with {name} {stored}, and {size} was asked for",
+                hint=f"Leave --{name.replace('_', '-')} out, or use another store.",
+            )
 
 
 def _show(identity: dict[str, Any], key: str) -> str:

@@ -10,6 +10,7 @@ from bridgex.errors import NotFoundError, StoreError
 from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
 from bridgex.store.arrays import damaged
 from bridgex.store.committed import read_counting
+from bridgex.store.forms import form_of
 from bridgex.store.inventory import commit_directories, misplaced_directories
 from bridgex.store.layout import STATISTICS_ARRAYS, language_commits, pair_commits
 from bridgex.store.markers import Marker, marker_names
@@ -19,7 +20,7 @@ from bridgex.store.probes import Probes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bridgex.schema import Provenance
+    from bridgex.schema import ProbeForm, Provenance
     from bridgex.store.folder import Folder
 
 
@@ -191,24 +192,32 @@ class Snapshot:
         chosen = [marker for marker in markers if marker.series[2] == gold]
         return self._open_probes(pair, gold, chosen)
 
+    def probe_form(self, pair: Pair, gold: GoldFilter) -> ProbeForm:
+        """Return what the probes of a pair keep; all neurons where nothing else is said."""
+        # Committed before any of these probes, and never changed: as it was for the snapshot.
+        return form_of(self._folder, pair, gold, self._provenance)
+
     def _open_probes(self, pair: Pair, gold: GoldFilter, markers: list[Marker]) -> Probes:
+        form = self.probe_form(pair, gold)
         return Probes(
             pair=pair,
             gold=gold,
-            words=tuple(word for marker in markers for word in self._part_words(marker)),
+            words=tuple(word for marker in markers for word in self._part_words(marker, form)),
             considered=sum(marker.records for marker in markers),
             layer_sizes=self._provenance.layer_sizes,
+            form=form,
             _folder=self._folder,
             _parts=tuple(marker for marker in markers if marker.counted),
         )
 
-    def _part_words(self, marker: Marker) -> list[WordPair]:
-        words = part_attributes(self._folder, marker).get("words", [])
+    def _part_words(self, marker: Marker, form: ProbeForm) -> list[WordPair]:
+        attributes = part_attributes(self._folder, marker)
+        place = self._folder.display(marker.directory)
+        words = attributes.get("words", [])
         if len(words) != marker.counted:
-            raise damaged(
-                self._folder.display(marker.directory),
-                f"expected {marker.counted} words, found {len(words)}",
-            )
+            raise damaged(place, f"expected {marker.counted} words, found {len(words)}")
+        if attributes.get("neurons") != form.digest:
+            raise damaged(place, "its neurons are not those that the pair's probes keep")
         return [WordPair(source, tuple(targets)) for source, targets in words]
 
 

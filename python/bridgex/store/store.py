@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from bridgex.corpora import PART_BYTES, PROBE_BLOCK
 from bridgex.errors import InvalidInputError, StoreError
+from bridgex.schema import FULL_PROBES
 from bridgex.store.candidate import Candidate, probes_candidate, statistics_candidate
 from bridgex.store.checks import check_probes, check_statistics
 from bridgex.store.committed import Committed, Coverage
+from bridgex.store.forms import Forms, in_half_precision
 from bridgex.store.info import StoreInfo, garbage_info, language_info, pair_info
 from bridgex.store.layout import DIGESTS_ARRAY, FORMAT_VERSION, layer_array
 from bridgex.store.local import LocalFolder, open_folder
-from bridgex.store.root import Root, check_identity, create_root, read_root
+from bridgex.store.root import Root, check_identity, check_sizes, create_root, read_root
 from bridgex.store.snapshot import Snapshot
 from bridgex.store.writer import commit, new_attempt
 
@@ -25,7 +27,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bridgex.corpora import CorpusPart, WordPart
-    from bridgex.schema import GoldFilter, NeuronStatistics, ProbeBlock, Provenance
+    from bridgex.schema import (
+        GoldFilter,
+        NeuronStatistics,
+        Pair,
+        ProbeBlock,
+        ProbeForm,
+        Provenance,
+    )
     from bridgex.store.folder import Folder
 
 
@@ -40,6 +49,7 @@ class Store:
         self._root = root
         self._writer = secrets.token_hex(8)
         self._committed = Committed(folder)
+        self._forms = Forms(folder, root.provenance, self._writer)
 
     @classmethod
     def create(
@@ -95,13 +105,13 @@ class Store:
         path: str | os.PathLike[str],
         provenance: Provenance,
         *,
-        part_bytes: int = PART_BYTES,
-        probe_block: int = PROBE_BLOCK,
+        part_bytes: int | None = None,
+        probe_block: int | None = None,
     ) -> Store:
         """Open a store to add to it, creating it where there is none.
 
-        Several processes may do so at once. ``part_bytes`` and ``probe_block`` apply to a new
-        store only; read the ones in force from the store.
+        Several processes may do so at once. ``part_bytes`` and ``probe_block`` are those of a new
+        store; where there is one, they have to be its own if they are given.
 
         Raises
         ------
@@ -109,13 +119,16 @@ class Store:
             If the store was made by another model, tokenizer, site or policy; the message shows
             what differs, with both values.
         StoreError
-            If there is something else at the path.
+            If there is something else at the path, or its parts have another size.
         """
+        given = {"part_bytes": part_bytes, "probe_block": probe_block}
+        sizes = {name: size for name, size in given.items() if size is not None}
         folder = open_folder(path)
         folder.check_exclusive()
-        create_root(folder, Root(provenance, part_bytes, probe_block))
+        create_root(folder, Root(provenance, **sizes))
         store = cls(folder, read_root(folder))
         check_identity(folder, store.provenance, provenance)
+        check_sizes(folder, store._root, sizes)
         return store
 
     @property
@@ -227,7 +240,43 @@ class Store:
         """
         return self._committed.coverage((part, self._of_words(part, gold)) for part in parts)
 
-    def add_probes(self, part: WordPart, block: ProbeBlock, gold: GoldFilter) -> bool:
+    def probe_form(self, pair: Pair, gold: GoldFilter) -> ProbeForm | None:
+        """Return what the probes of a pair keep, or None while that is not decided."""
+        return self._forms.stored(pair, gold)
+
+    def decide_form(self, pair: Pair, gold: GoldFilter, form: ProbeForm) -> ProbeForm:
+        """Decide what the probes of a pair keep, unless that was decided before.
+
+        Parameters
+        ----------
+        pair, gold
+            Whose probes.
+        form
+            What to keep of the activations.
+
+        Returns
+        -------
+        ProbeForm
+            What is kept: of several writers the first decides. Its neurons may have been chosen
+            from other statistics than those of ``form``.
+
+        Raises
+        ------
+        InvalidInputError
+            If the neurons of ``form`` are not ascending ones of the model.
+        StoreError
+            If other neurons are kept (all, or another percentage), or another precision; or if
+            nothing can be written.
+        """
+        return self._forms.decide(pair, gold, form)
+
+    def add_probes(
+        self,
+        part: WordPart,
+        block: ProbeBlock,
+        gold: GoldFilter,
+        form: ProbeForm = FULL_PROBES,
+    ) -> bool:
         """Store the probe activations of a part of a word list, once.
 
         Parameters
@@ -238,6 +287,9 @@ class Store:
             Activations of its word pairs, or of those that passed the gold filter.
         gold
             The gold filter: probes with (``keep``) and without (``off``) are kept apart.
+        form
+            The neurons that ``block`` has, and the precision to store them in: what
+            ``decide_form`` returned. The first part of a pair decides where nothing is decided.
 
         Returns
         -------
@@ -248,18 +300,25 @@ class Store:
         ------
         InvalidInputError
             If the activations do not belong to the part and the model, or a word pair of the
-            list differs from the stored one at its position.
+            list differs from the stored one at its position, or a value is too large for f16.
         StoreError
-            If the part cannot be written.
+            If probes of the pair keep other neurons or another precision, or the part cannot be
+            written.
         """
-        check_probes(part, block, self.provenance)
-        arrays = {
-            layer_array(layer): values
-            for layer, values in enumerate(block.activations)
-            if values.size
-        }
+        check_probes(part, block, self.provenance, form)
+        layers: tuple[NDArray[Any], ...] = block.activations
+        if form.dtype == "f16":
+            layers = in_half_precision(layers, block.words, form, self.provenance.layer_sizes)
+        if self.decide_form(part.place.pair, gold, form).digest != form.digest:
+            raise InvalidInputError(
+                "the activations are not of the neurons that the store decided to keep",
+                hint="Capture those that decide_form returns.",
+            )
+        arrays = {layer_array(layer): values for layer, values in enumerate(layers) if values.size}
         words = [[word.source, list(word.targets)] for word in block.words]
         attributes = {"words": words, "considered": block.considered}
+        if form.digest is not None:
+            attributes["neurons"] = form.digest
         return self._add(self._of_words(part, gold), block.sample_count, arrays, attributes)
 
     def info(self) -> StoreInfo:
