@@ -10,7 +10,7 @@ import pytest
 from bridgex.corpora import split_parts, split_words
 from bridgex.errors import StoreError
 from bridgex.schema import Pair, WordPair
-from bridgex.store import Store, verify
+from bridgex.store import Store, collect_garbage, compact, verify
 from bridgex.testing import synthetic
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 PAIR = Pair("id", "tl")
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a store with two parts of statistics and two of probes."""
+@pytest.fixture(scope="module", params=["none", pytest.param("zstd", marks=pytest.mark.long)])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a store with two parts of statistics and two of probes, compressed or not."""
     path = tmp_path_factory.mktemp("flips") / "store"
     store = Store.create(path, synthetic.provenance(), part_bytes=25, probe_block=3)
     for part in split_parts([f"rekodi {n}" for n in range(4)], language="sw", part_bytes=25):
@@ -29,6 +29,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = [WordPair(f"kata {n}", ("salita",)) for n in range(4)]
     for block in split_words(words, pair=PAIR, block=3):
         store.add_probes(block, synthetic.probes(block, "off"), "off")
+    if request.param != "none":
+        compact(store, codec=request.param)
+        collect_garbage(store, older_than=0)
     return path
 
 

@@ -211,6 +211,29 @@ def test_foreign_files_are_left(store: Store) -> None:
     assert kinds(collect_garbage(store, older_than=0)) == (["uncommitted"], [], [])
     assert all(path.read_text() == "mine" for path in mine)
     assert not (directory / "zarr.json").exists()
+    assert kinds(collect_garbage(store, older_than=0)) == ([], [], [])
+
+
+def test_foreign_things_everywhere_change_nothing(store: Store) -> None:
+    before = answers(store)
+    for directory in [place(store), *(one for one in place(store).rglob("*") if one.is_dir())]:
+        (directory / "mine").mkdir()
+        (directory / "mine/notes.txt").write_text("mine")
+        (directory / "notes.txt").write_text("mine")
+        (directory / "loop").symlink_to("loop")
+        (directory / "dangling").symlink_to("nowhere")
+        (directory / "linked").symlink_to(directory)
+    there = sorted(place(store).rglob("*"))
+    assert answers(store) == before
+    found = verify(store.path)
+    assert found.findings == ()
+    assert {note.kind for note in found.notes} == {"foreign"}
+    ingest(Store.open(store.path), TEXT)
+    assert kinds(collect_garbage(store, older_than=0)) == ([], [], [])
+    assert sorted(place(store).rglob("*")) == there
+    compact(store)
+    collect_garbage(store, older_than=0)
+    assert answers(store) == before
 
 
 def test_a_link_is_never_followed(store: Store, tmp_path: Path) -> None:

@@ -225,8 +225,11 @@ def _with_age(
 ) -> Iterator[Item]:
     for path in paths:
         newest = folder.newest(path)
-        if newest is not None:  # else it is a link, or has gone since it was listed
-            size = sum(entry.size for entry in _files_of(folder, path))
+        if newest is None:  # it is a link, or has gone since it was listed
+            continue
+        files = _files_of(folder, path)
+        if files or not any(folder.walk(path)):  # else only files of somebody else are left
+            size = sum(entry.size for entry in files)
             yield Item(path, Garbage(folder.display(path), kind, size, now - newest))
 
 

@@ -152,9 +152,14 @@ class ObjectFolder(Folder):
             return obstore.list_with_delimiter(self._store, path or None)
 
     def walk(self, path: str = "") -> Iterator[Entry]:
+        found = False
         with self._explained(path):
             for batch in obstore.list(self._store, path or None):
+                found = True
                 yield from map(_entry, batch)
+        if path and not found:
+            with suppress(FileNotFoundError), self._explained(path):
+                yield _entry(obstore.head(self._store, path))
 
     def newest(self, path: str) -> float | None:
         return max((entry.modified for entry in self.walk(path)), default=None)
