@@ -14,7 +14,7 @@ from tests.dying_folder import scratch
 
 from bridgex.corpora import CorpusPart, WordPart, split_parts, split_words
 from bridgex.errors import InvalidInputError, MissingDependencyError, NotFoundError, StoreError
-from bridgex.schema import Pair, ProbeBlock, WordPair
+from bridgex.schema import Pair, ProbeBlock, ProbeForm, WordPair
 from bridgex.store import Compaction, Coverage, Store, compact
 from bridgex.store.encoding import Codec
 from bridgex.store.joined import round_in_place
@@ -314,6 +314,23 @@ def test_choices_that_make_no_sense(store: Store, options: dict[str, Any], messa
     with pytest.raises(InvalidInputError, match=message):
         compact(store, **options)
     assert sorted(store.path.rglob("*")) == before
+
+
+def test_half_precision_has_fewer_bits_to_keep(place: Path) -> None:
+    half = ProbeForm(dtype="f16")
+    store = Store.create(place / "half", synthetic.provenance(), part_bytes=25, probe_block=3)
+    ingest(store, TEXT)
+    for part in words_of(WORDS):
+        store.add_probes(part, synthetic.probes(part, "off"), "off", half)
+    before = sorted(store.path.rglob("*"))
+    with pytest.raises(InvalidInputError, match="cannot keep 11 bits: values of float16 have 10"):
+        compact(store, codec="zstd", keep_bits=11)
+    assert sorted(store.path.rglob("*")) == before
+    exact = bits(store)
+    compact(store, codec="pcodec", keep_bits=10)
+    assert bits(store) == exact
+    rows = by_kind(compact(store, codec="zstd", keep_bits=6))
+    assert 0 < rows["probes"].largest_relative_error <= 2**-7
 
 
 def test_what_is_not_there(store: Store) -> None:

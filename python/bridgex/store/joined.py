@@ -11,6 +11,7 @@ from numcodecs import BitRound
 
 from bridgex.errors import InvalidInputError, StoreError
 from bridgex.store.files import checksum
+from bridgex.store.forms import PROBE_TYPES
 from bridgex.store.layout import DIGESTS_ARRAY, STATISTICS_ARRAYS, layer_array
 from bridgex.store.parts import checked_array, part_array
 
@@ -45,6 +46,11 @@ class Joined(Mapping[str, "NDArray[Any]"]):
     progress
         Told of every array that was read back.
 
+    Raises
+    ------
+    InvalidInputError
+        If activations of the form have fewer bits than are to be kept.
+
     Attributes
     ----------
     largest_relative_error
@@ -61,6 +67,8 @@ class Joined(Mapping[str, "NDArray[Any]"]):
         keep_bits: int | None,
         progress: Progress,
     ) -> None:
+        if keep_bits is not None:
+            _check_bits(PROBE_TYPES[form.dtype], keep_bits)
         self.largest_relative_error = 0.0
         self._folder = folder
         self._parts = parts
@@ -147,6 +155,12 @@ class Joined(Mapping[str, "NDArray[Any]"]):
         return checked_array(self._folder, part, name, shape)
 
 
+def _check_bits(dtype: np.dtype[Any], keep_bits: int) -> None:
+    mantissa = np.finfo(dtype).nmant
+    if keep_bits > mantissa:
+        raise InvalidInputError(f"cannot keep {keep_bits} bits: values of {dtype} have {mantissa}")
+
+
 def round_in_place(values: NDArray[Any], keep_bits: int) -> float:
     """Round floating-point values to a number of mantissa bits, ties to even.
 
@@ -168,11 +182,7 @@ def round_in_place(values: NDArray[Any], keep_bits: int) -> float:
     InvalidInputError
         If the values have fewer bits, or one is rounded to infinity.
     """
-    mantissa = np.finfo(values.dtype).nmant
-    if keep_bits > mantissa:
-        raise InvalidInputError(
-            f"cannot keep {keep_bits} bits: values of {values.dtype} have {mantissa}"
-        )
+    _check_bits(values.dtype, keep_bits)
     codec = BitRound(keep_bits)
     largest = 0.0
     flat = values.reshape(-1)
