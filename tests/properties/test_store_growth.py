@@ -280,8 +280,9 @@ class Growth(RuleBasedStateMachine):
         index = data.draw(st.integers(0, self.ingested[series] - 1))
         changed = list(self.texts[series])
         changed[index] = length * "x"
+        store = data.draw(st.sampled_from([self.store, Store.open(self.path)]))
         with pytest.raises(InvalidInputError, match=rf"record number {index + 1} differs"):
-            ingest(Store.open(self.path), series, changed)
+            ingest(store, series, changed)
 
     @rule()
     def reopen(self) -> None:
