@@ -48,9 +48,10 @@ products: the `gemm` crate looks at the processor itself, as do the libraries of
 
 STORAGE = """\
 Probe activations of all layers of one pair of languages, written as one part and read back: whole
-layers, or scattered rows of every layer. The file cache is warm; nobody waits for the disk, but
-where it says *flushed*: there the store commits as it always does, and the memory map is flushed.
-Committing includes a check that every value is finite, and a checksum of every file.
+layers, or scattered rows of every layer. All are given single precision and give single precision
+back, whatever they store. The file cache is warm; nobody waits for the disk, but where it says
+*flushed*: there the store commits as it always does, and the memory map is flushed. Committing
+includes a check that every value is finite, and a checksum of every file.
 """
 
 LABELS = {

@@ -1,7 +1,8 @@
 """What else keeps the activations of every layer on a disk, used as well as it can be.
 
-A rival writes all layers below a directory, and opens them as functions that give a layer, or
-some of its rows, as arrays of their own.
+A rival is given single precision, as capture is, and writes single or half precision below a
+directory. It opens that as functions that give a layer, or some of its rows, as arrays of their own
+in single precision, as the analysis takes them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch
 import zarr
 
 from bridgex.corpora import split_words
-from bridgex.schema import Pair, ProbeBlock, WordPair
+from bridgex.schema import FULL_PROBES, Pair, ProbeBlock, ProbeForm, WordPair
 from bridgex.store import Store
 from bridgex.testing import synthetic
 
@@ -32,16 +33,17 @@ if TYPE_CHECKING:
 
 PAIR = Pair("id", "tl")
 BLOCK_ROWS = 128
+FORMS = {"float32": FULL_PROBES, "float16": ProbeForm("f16")}
 
 
 class Rival(NamedTuple):
     """How to write layers, and how to open them: a layer by its index, rows of a layer."""
 
-    write: Callable[[Path, Layers], object]
+    write: Callable[[Path, Layers, str], object]
     open: Callable[[Path], tuple[Read, Read]]
 
 
-def write_store(path: Path, layers: Layers) -> None:
+def write_store(path: Path, layers: Layers, dtype: str) -> None:
     """Commit all layers as one part of a pair's probes: with checks, checksums and flushes."""
     sizes = tuple(len(layer) for layer in layers)
     samples = layers[0].shape[1]
@@ -51,7 +53,7 @@ def write_store(path: Path, layers: Layers) -> None:
         path / "store", synthetic.provenance(layer_sizes=sizes), probe_block=samples
     )
     block = ProbeBlock(tuple(words), tuple(layers), considered=samples)
-    assert store.add_probes(part, block, "off")
+    assert store.add_probes(part, block, "off", FORMS[dtype])
 
 
 def open_store(path: Path) -> tuple[Read, Read]:
@@ -59,61 +61,64 @@ def open_store(path: Path) -> tuple[Read, Read]:
     return probes.layer, probes.rows
 
 
-def write_memmap(path: Path, layers: Layers) -> np.memmap[Any, Any]:
+def write_memmap(path: Path, layers: Layers, dtype: str) -> np.memmap[Any, Any]:
     shape = (len(layers), *layers[0].shape)
-    mapped = np.lib.format.open_memmap(path / "layers.npy", "w+", layers[0].dtype, shape)
+    mapped = np.lib.format.open_memmap(path / "layers.npy", "w+", dtype, shape)
     for target, layer in zip(mapped, layers, strict=True):
         target[...] = layer
     return mapped
 
 
-def write_flushed_memmap(path: Path, layers: Layers) -> None:
-    write_memmap(path, layers).flush()
+def write_flushed_memmap(path: Path, layers: Layers, dtype: str) -> None:
+    write_memmap(path, layers, dtype).flush()
 
 
 def open_memmap(path: Path) -> tuple[Read, Read]:
     mapped = np.lib.format.open_memmap(path / "layers.npy", "r")
-    return lambda layer: np.array(mapped[layer]), lambda layer, rows: np.array(mapped[layer][rows])
+    return lambda layer: own(mapped[layer]), lambda layer, rows: single(mapped[layer][rows])
 
 
-def write_hdf5(path: Path, layers: Layers) -> None:
+def write_hdf5(path: Path, layers: Layers, dtype: str) -> None:
     h5py = pytest.importorskip("h5py")
     with h5py.File(path / "layers.h5", "w") as file:
         for index, layer in enumerate(layers):
-            file.create_dataset(str(index), data=layer)
+            file.create_dataset(str(index), data=layer.astype(dtype, copy=False))
 
 
 def open_hdf5(path: Path) -> tuple[Read, Read]:
     file = pytest.importorskip("h5py").File(path / "layers.h5", "r")
     # HDF5 takes rows in order only.
-    return lambda layer: file[str(layer)][...], lambda layer, rows: file[str(layer)][rows]
+    return (
+        lambda layer: single(file[str(layer)][...]),
+        lambda layer, rows: single(file[str(layer)][rows]),
+    )
 
 
-def write_zarr(path: Path, layers: Layers) -> None:
+def write_zarr(path: Path, layers: Layers, dtype: str) -> None:
     """Write each layer as one shard of blocks of rows."""
     for index, layer in enumerate(layers):
         array = zarr.create_array(
             str(path / f"{index}.zarr"),
             shape=layer.shape,
-            dtype=layer.dtype,
+            dtype=dtype,
             chunks=(BLOCK_ROWS, layer.shape[1]),
             shards=layer.shape,
             compressors=None,
         )
-        array[...] = layer
+        array[...] = layer.astype(dtype, copy=False)
 
 
 def open_zarr(path: Path) -> tuple[Read, Read]:
     count = len(list(path.glob("*.zarr")))
     arrays = [zarr.open_array(str(path / f"{index}.zarr"), mode="r") for index in range(count)]
     return (
-        lambda layer: np.asarray(arrays[layer][...]),
-        lambda layer, rows: np.asarray(arrays[layer].oindex[rows]),
+        lambda layer: single(np.asarray(arrays[layer][...])),
+        lambda layer, rows: single(np.asarray(arrays[layer].oindex[rows])),
     )
 
 
-def write_safetensors(path: Path, layers: Layers) -> None:
-    tensors = {str(index): layer for index, layer in enumerate(layers)}
+def write_safetensors(path: Path, layers: Layers, dtype: str) -> None:
+    tensors = {str(index): layer.astype(dtype, copy=False) for index, layer in enumerate(layers)}
     safetensors.numpy.save_file(tensors, path / "layers.safetensors")
 
 
@@ -122,21 +127,30 @@ def open_safetensors(path: Path) -> tuple[Read, Read]:
 
     def read_rows(layer: int, rows: Rows) -> Rows:
         view = file.get_slice(str(layer))
-        return np.concatenate([view[row : row + 1] for row in rows.tolist()])
+        return single(np.concatenate([view[row : row + 1] for row in rows.tolist()]))
 
-    return lambda layer: file.get_tensor(str(layer)), read_rows
+    return lambda layer: single(file.get_tensor(str(layer))), read_rows
 
 
-def write_torch(path: Path, layers: Layers) -> None:
-    torch.save([torch.from_numpy(layer) for layer in layers], path / "layers.pt")
+def write_torch(path: Path, layers: Layers, dtype: str) -> None:
+    precision = getattr(torch, dtype)
+    torch.save([torch.from_numpy(layer).to(precision) for layer in layers], path / "layers.pt")
 
 
 def open_torch(path: Path) -> tuple[Read, Read]:
     layers = torch.load(path / "layers.pt", mmap=True, weights_only=True)
     return (
-        lambda layer: layers[layer].clone().numpy(),
-        lambda layer, rows: layers[layer][torch.from_numpy(rows)].numpy(),
+        lambda layer: layers[layer].to(torch.float32, copy=True).numpy(),
+        lambda layer, rows: layers[layer][torch.from_numpy(rows)].float().numpy(),
     )
+
+
+def single(values: Rows) -> Rows:
+    return values.astype(np.float32, copy=False)
+
+
+def own(values: Rows) -> Rows:
+    return np.array(values, dtype=np.float32)
 
 
 RIVALS = {

@@ -22,20 +22,25 @@ if TYPE_CHECKING:
     from benches.python.storage import Layers, Rows
     from pytest_benchmark.fixture import BenchmarkFixture
 
-NEURONS, SAMPLES, ROWS = (14_336, 128, 140) if FULL else (256, 16, 5)
-DTYPE = np.float32
+NEURONS, ROWS = (14_336, 140) if FULL else (256, 5)
+# As many bytes for both.
+SAMPLES = {"float16": 256 if FULL else 16, "float32": 128 if FULL else 8}
 ROUNDS = 5 if FULL else 1
-ALL = {"shape": (LAYERS, NEURONS, SAMPLES), "itemsize": np.dtype(DTYPE).itemsize}
 EACH = pytest.mark.parametrize("who", RIVALS)
 
 
+@pytest.fixture(scope="module", params=SAMPLES)
+def dtype(request: pytest.FixtureRequest) -> str:
+    """Precision in which rivals write, of what they are given in single precision."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def layers() -> Layers:
+def layers(dtype: str) -> Layers:
     rng = np.random.default_rng(0)
-    return [
-        rng.standard_normal((NEURONS, SAMPLES), dtype=np.float32).astype(DTYPE)
-        for _ in range(LAYERS)
-    ]
+    shape = (NEURONS, SAMPLES[dtype])
+    drawn = (rng.standard_normal(shape, dtype=np.float32) for _ in range(LAYERS))
+    return [layer.astype(dtype).astype(np.float32) for layer in drawn]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +52,7 @@ def scattered() -> list[Rows]:
 
 @pytest.fixture(scope="module")
 def written(
-    layers: Layers, tmp_path_factory: pytest.TempPathFactory
+    layers: Layers, dtype: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], Path]]:
     """Return where a rival has written the layers, once."""
     root = tmp_path_factory.mktemp("written")
@@ -55,7 +60,7 @@ def written(
     def path(who: str) -> Path:
         if not (root / who).exists():
             (root / who).mkdir()
-            RIVALS[who].write(root / who, layers)
+            RIVALS[who].write(root / who, layers, dtype)
         return root / who
 
     yield path
@@ -63,19 +68,30 @@ def written(
 
 
 @pytest.fixture
+def note(record: Callable[..., None], dtype: str) -> Callable[..., None]:
+    """Note what was done by whom, and with how much."""
+
+    def call(work: str, who: str, rows: int = NEURONS) -> None:
+        size = {"shape": (LAYERS, rows, SAMPLES[dtype]), "itemsize": np.dtype(dtype).itemsize}
+        record(f"store, {dtype}, {work}", who, **size)
+
+    return call
+
+
+@pytest.fixture
 def time_writing(
-    layers: Layers, tmp_path: Path, benchmark: BenchmarkFixture
+    layers: Layers, dtype: str, tmp_path: Path, benchmark: BenchmarkFixture
 ) -> Callable[[Rival], None]:
     """Time the writing of all layers to a place where nothing is, and read them back."""
 
     def call(rival: Rival) -> None:
-        def empty_place() -> tuple[tuple[Path, Layers], dict[str, Any]]:
+        def empty_place() -> tuple[tuple[Path, Layers, str], dict[str, Any]]:
             shutil.rmtree(tmp_path / "place", ignore_errors=True)
             (tmp_path / "place").mkdir()
             if FULL:
                 # What earlier calls left for the disk is not this one's to wait for.
                 os.sync()
-            return (tmp_path / "place", layers), {}
+            return (tmp_path / "place", layers, dtype), {}
 
         pedantic: Any = benchmark.pedantic  # pytest-benchmark has no types for it
         pedantic(rival.write, setup=empty_place, rounds=ROUNDS)
@@ -91,21 +107,21 @@ def time_writing(
 def test_write(
     who: str,
     time_writing: Callable[[Rival], None],
-    record: Callable[..., None],
+    note: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda _: None)
     time_writing(RIVALS[who])
-    record("store, write", who, **ALL)
+    note("write", who)
 
 
 @pytest.mark.parametrize("who", ["bridgex", "np.memmap"])
 def test_write_flushed(
-    who: str, time_writing: Callable[[Rival], None], record: Callable[..., None]
+    who: str, time_writing: Callable[[Rival], None], note: Callable[..., None]
 ) -> None:
     writes = {"bridgex": RIVALS[who].write, "np.memmap": write_flushed_memmap}
     time_writing(RIVALS[who]._replace(write=writes[who]))
-    record("store, write flushed", who, **ALL)
+    note("write, flushed", who)
 
 
 @EACH
@@ -114,7 +130,7 @@ def test_layers(
     layers: Layers,
     written: Callable[[str], Path],
     timed: Callable[..., Any],
-    record: Callable[..., None],
+    note: Callable[..., None],
 ) -> None:
     whole, _ = RIVALS[who].open(written(who))
 
@@ -123,7 +139,7 @@ def test_layers(
             whole(index)
 
     timed(read, rounds=ROUNDS, warm_up=True)
-    record("store, layers", who, **ALL)
+    note("layers", who)
     for index, layer in enumerate(layers):
         np.testing.assert_array_equal(whole(index), layer)
 
@@ -135,7 +151,7 @@ def test_rows(
     scattered: list[Rows],
     written: Callable[[str], Path],
     timed: Callable[..., Any],
-    record: Callable[..., None],
+    note: Callable[..., None],
 ) -> None:
     _, rows = RIVALS[who].open(written(who))
 
@@ -143,6 +159,6 @@ def test_rows(
         return [rows(index, chosen) for index, chosen in enumerate(scattered)]
 
     found = timed(read, rounds=2 * ROUNDS, warm_up=True)
-    record("store, rows", who, **ALL | {"shape": (LAYERS, ROWS, SAMPLES)})
+    note("rows", who, ROWS)
     for layer, chosen, values in zip(layers, scattered, found, strict=True):
         np.testing.assert_array_equal(values, layer[chosen])
