@@ -1,10 +1,16 @@
 //! The median difference within a row, exactly, without writing all differences down.
 
+use crate::simd::vectorised;
+
 /// Order statistics of a row whose differences give the first guess.
 const SAMPLE: usize = 64;
 
-/// Differences are written down from where they are at most so many times the samples.
-const FEW: usize = 2;
+/// Differences are written down from where they are at most so many times the samples: counting
+/// those that are written down is quicker than counting all of them, but they have to be written.
+const FEW: usize = 4;
+
+/// Differences that are sorted out one by one.
+const LAST: usize = 128;
 
 /// Steps of interpolation before bisection takes over, which many equal differences need.
 const STEPS: usize = 8;
@@ -24,9 +30,11 @@ const STEPS: usize = 8;
 /// ```
 #[must_use]
 pub fn median_difference(row: &[f64]) -> Option<f64> {
-    let mut sorted = row.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let differences = Differences { sorted: &sorted };
+    let mut padded = Vec::with_capacity(row.len() + 1);
+    padded.extend_from_slice(row);
+    padded.sort_unstable_by(f64::total_cmp);
+    padded.push(f64::INFINITY);
+    let differences = Differences { sorted: &padded[..row.len()], padded: &padded };
     let total = row.len() * row.len().saturating_sub(1) / 2;
     let median = differences.median(0, total)?;
     if median > 0.0 {
@@ -38,6 +46,8 @@ pub fn median_difference(row: &[f64]) -> Option<f64> {
 /// All differences of a sorted row, never written down.
 struct Differences<'a> {
     sorted: &'a [f64],
+    /// The same, and infinity.
+    padded: &'a [f64],
 }
 
 /// Where a value stands among the differences.
@@ -66,6 +76,10 @@ impl Bracket {
         self.high_count - self.low_count
     }
 
+    fn holds(&self, value: f64) -> bool {
+        self.low < value && value <= self.high
+    }
+
     /// Take in what is known about a value.
     fn add(&mut self, value: f64, count: usize, rank: usize) {
         if count > rank && value < self.high {
@@ -80,29 +94,47 @@ impl Bracket {
         let share = (rank - self.low_count) as f64 / self.inside() as f64;
         (self.low + (self.high - self.low) * share.clamp(0.05, 0.95)).max(0.0)
     }
+
+    /// Leave no more than `few` differences inside, if so few steps reach that.
+    fn narrow(&mut self, rank: usize, few: usize, count: impl Fn(f64) -> usize) {
+        for _ in 0..STEPS {
+            if self.inside() <= few {
+                break;
+            }
+            let guess = self.guess(rank);
+            self.add(guess, count(guess), rank);
+        }
+    }
 }
 
 impl Differences<'_> {
     /// The median of those from rank `start` up to rank `end`.
     fn median(&self, start: usize, end: usize) -> Option<f64> {
         let count = end.checked_sub(start).filter(|&count| count > 0)?;
-        let lower = self.select(start + (count - 1) / 2);
+        let (lower, upper) = self.select(start + (count - 1) / 2);
         if count % 2 == 1 {
             return Some(lower);
         }
-        let around = self.around(lower);
-        let upper = if around.count > start + count / 2 { lower } else { around.above };
-        Some(f64::midpoint(lower, upper))
+        let next = || {
+            let around = self.around(lower);
+            if around.count > start + count / 2 { lower } else { around.above }
+        };
+        Some(f64::midpoint(lower, upper.unwrap_or_else(next)))
     }
 
-    /// The difference of that rank, counted from 0.
-    fn select(&self, rank: usize) -> f64 {
-        let bracket = self.bracket(rank);
-        if bracket.inside() <= FEW * self.sorted.len() {
-            let mut inside = self.within(&bracket);
-            return *inside.select_nth_unstable_by(rank - bracket.low_count, f64::total_cmp).1;
+    /// The difference of that rank, counted from 0, and the one of the next rank where it came up.
+    fn select(&self, rank: usize) -> (f64, Option<f64>) {
+        let mut bracket = self.bracket(rank);
+        if bracket.inside() > FEW * self.sorted.len() {
+            return (self.bisect(bracket, rank), None);
         }
-        self.bisect(bracket, rank)
+        let inside = self.within(&bracket);
+        let below = bracket.low_count;
+        bracket.narrow(rank, LAST, |value| below + count_up_to(&inside, value));
+        let mut last: Vec<f64> = inside.into_iter().filter(|&value| bracket.holds(value)).collect();
+        last.sort_unstable_by(f64::total_cmp);
+        let place = rank - bracket.low_count;
+        (last[place], last.get(place + 1).copied())
     }
 
     /// A bracket with few differences in it, if so few steps reach one.
@@ -115,35 +147,36 @@ impl Differences<'_> {
             high: self.sorted[size - 1] - self.sorted[0],
             high_count: size * (size - 1) / 2,
         };
-        for guess in self.first_guesses(rank) {
-            bracket.add(guess, self.count(guess), rank);
-        }
-        for _ in 0..STEPS {
-            if bracket.inside() <= FEW * size {
-                break;
+        if let Some(guesses) = self.first_guesses(rank) {
+            for (guess, count) in guesses.into_iter().zip(self.count(guesses)) {
+                bracket.add(guess, count, rank);
             }
-            let guess = bracket.guess(rank);
-            bracket.add(guess, self.count(guess), rank);
         }
+        bracket.narrow(rank, FEW * size, |value| self.count([value])[0]);
         bracket
     }
 
-    /// Differences a little below and above the same quantile within a sample.
-    fn first_guesses(&self, rank: usize) -> Vec<f64> {
+    /// Differences somewhat below and above the same quantile within a sample.
+    fn first_guesses(&self, rank: usize) -> Option<[f64; 4]> {
         let size = self.sorted.len();
         if size < 2 * SAMPLE {
-            return Vec::new();
+            return None;
         }
         let place = |index: usize| self.sorted[(2 * index + 1) * size / (2 * SAMPLE)];
-        let mut sample: Vec<f64> = (0..SAMPLE)
-            .flat_map(|last| (0..last).map(move |first| place(last) - place(first)))
-            .collect();
+        let mut sample = Vec::with_capacity(SAMPLE * (SAMPLE - 1) / 2);
+        for last in 1..SAMPLE {
+            sample.extend((0..last).map(|first| place(last) - place(first)));
+        }
         let pairs = sample.len();
         let near = rank * pairs / (size * (size - 1) / 2);
-        let margin = pairs / 200 + 1;
-        [near.saturating_sub(margin), (near + margin).min(pairs - 1)]
-            .map(|at| *sample.select_nth_unstable_by(at, f64::total_cmp).1)
-            .to_vec()
+        let mut at = |place: usize| *sample.select_nth_unstable_by(place, f64::total_cmp).1;
+        let (far, close) = (pairs / 100 + 1, pairs / 400 + 1);
+        Some([
+            at(near.saturating_sub(far)),
+            at(near.saturating_sub(close)),
+            at((near + close).min(pairs - 1)),
+            at((near + far).min(pairs - 1)),
+        ])
     }
 
     /// Narrow a bracket down to one difference.
@@ -162,17 +195,23 @@ impl Differences<'_> {
         high
     }
 
-    /// How many differences are at most the value.
-    fn count(&self, value: f64) -> usize {
-        let mut first = 0;
-        let mut count = 0;
-        for (last, &right) in self.sorted.iter().enumerate() {
-            while right - self.sorted[first] > value {
-                first += 1;
+    /// How many differences are at most each of the values.
+    ///
+    /// Every step moves one of a value's two pointers, without a branch that could be guessed
+    /// wrong, and the steps of several values do not wait for each other.
+    fn count<const VALUES: usize>(&self, values: [f64; VALUES]) -> [usize; VALUES] {
+        let (mut first, mut last) = ([0; VALUES], [0; VALUES]);
+        let mut counts = [0; VALUES];
+        for _ in 0..2 * self.sorted.len() {
+            for k in 0..VALUES {
+                let difference = self.padded[last[k]] - self.padded[first[k]];
+                let exceeds = usize::from(difference > values[k]);
+                counts[k] += (last[k] - first[k]) * (1 - exceeds);
+                first[k] += exceeds;
+                last[k] += 1 - exceeds;
             }
-            count += last - first;
         }
-        count
+        counts
     }
 
     /// The differences above the low end of a bracket and up to its high end.
@@ -206,6 +245,14 @@ impl Differences<'_> {
         }
         around
     }
+}
+
+/// How many of the values are at most that large.
+fn count_up_to(values: &[f64], limit: f64) -> usize {
+    vectorised(
+        #[inline(always)]
+        || values.iter().map(|&value| usize::from(value <= limit)).sum(),
+    )
 }
 
 #[cfg(test)]
