@@ -30,7 +30,14 @@ from tests.dying_folder import Died, DyingFolder, scratch
 
 from bridgex.corpora import CorpusPart, WordPart, split_parts, split_words
 from bridgex.errors import InvalidInputError
-from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
+from bridgex.schema import (
+    FULL_PROBES,
+    GoldFilter,
+    NeuronStatistics,
+    Pair,
+    ProbeForm,
+    WordPair,
+)
 from bridgex.store import Codec, Store, collect_garbage, compact, merge, verify
 from bridgex.store.garbage import find_garbage
 from bridgex.store.local import LocalFolder
@@ -46,14 +53,18 @@ PART_BYTES = 12
 BLOCK = 3
 PAIR = Pair("id", "tl")
 CORPORA = (("en", "default"), ("sw", "default"), ("sw", "news"))
-GOLDS: tuple[GoldFilter, ...] = ("keep", "off")
+# One list of probes is kept whole; of the other, some neurons of some layers in half precision.
+FORMS: dict[GoldFilter, ProbeForm] = {
+    "keep": FULL_PROBES,
+    "off": ProbeForm("f16", np.array([1, 9, 11]), 25.0, ("sw",)),
+}
 RECORD = st.text("abc", min_size=1, max_size=6)
 CODECS = st.sampled_from(get_args(Codec))
 RECORDS = st.lists(RECORD, min_size=1, max_size=8)
 
 Series = tuple[str, ...]
 Part = CorpusPart | WordPart
-SERIES: list[Series] = [*CORPORA, *((*PAIR, gold) for gold in GOLDS)]
+SERIES: list[Series] = [*CORPORA, *((*PAIR, gold) for gold in FORMS)]
 
 
 def is_corpus(series: Series) -> bool:
@@ -73,7 +84,9 @@ def add(store: Store, series: Series, part: Part) -> bool:
     if isinstance(part, CorpusPart):
         return store.add_statistics(part, synthetic.statistics(part.records))
     gold = gold_of(series)
-    return store.add_probes(part, synthetic.probes(part, gold), gold)
+    form = FORMS[gold]
+    kept = form.row_counts(synthetic.LAYER_SIZES)
+    return store.add_probes(part, synthetic.probes(part, gold, layer_sizes=kept), gold, form)
 
 
 def gold_of(series: Series) -> GoldFilter:
@@ -108,10 +121,13 @@ def everything(snapshot: Snapshot) -> dict[object, object]:
             found[language, corpus] = [bits(value) for value in vars(statistics).values()]
     for pair in snapshot.pairs:
         golds = {marker.series[2] for marker in snapshot.markers(f"commits/probes/{pair}")}
-        for gold in golds & set(GOLDS):
+        for gold in golds:
             probes = snapshot.probes(pair, gold_of((gold,)))
-            layers = [probes.layer(layer).tobytes() for layer in range(len(probes.layer_sizes))]
-            found[pair, gold] = [probes.words, probes.considered, layers]
+            neurons = probes.form.layer_neurons(probes.layer_sizes) or [
+                np.arange(size) for size in probes.layer_sizes
+            ]
+            layers = [probes.rows(layer, rows).tobytes() for layer, rows in enumerate(neurons)]
+            found[pair, gold] = [probes.words, probes.considered, probes.form.digest, layers]
     return found
 
 
