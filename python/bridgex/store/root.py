@@ -134,8 +134,6 @@ def _read_attributes(folder: Folder) -> dict[str, Any]:
         attributes = group.get("attributes", {}).get("bridgex")
     except FileNotFoundError:
         group = attributes = None
-    except PermissionError as error:
-        raise StoreError(f"cannot read {file}: {error.strerror}") from error
     except (ValueError, AttributeError) as error:
         raise StoreError(
             f"the file {file} is damaged: {error}", hint="Restore it from a copy."
