@@ -130,6 +130,17 @@ def test_probes_keep_the_order_of_the_prompts(open_model: OpenModel) -> None:
             )
 
 
+def test_probes_of_some_neurons_are_the_rows_of_all(open_model: OpenModel) -> None:
+    model, progress = open_model(batch_tokens=16), Counter()
+    every = collect_probes(model, RECORDS)
+    wanted = [np.array([23, 0, 7]), np.arange(0), np.arange(24)]
+    some = collect_probes(model, RECORDS, neurons=wanted, progress=progress)
+    for layer, neurons, rows in zip(every, wanted, some, strict=True):
+        assert rows.flags.c_contiguous
+        assert rows.tobytes() == layer[neurons].tobytes()
+    assert progress.amount == len(RECORDS)
+
+
 def test_probes_at_the_last_token(open_model: OpenModel) -> None:
     # The mean over one token is that token; what stands before it is the same in both.
     last = collect_probes(open_model(positions="last"), ["abc"])

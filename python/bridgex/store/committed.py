@@ -170,14 +170,14 @@ class Committed:
 
     def coverage(self, parts: Iterable[tuple[Part, Candidate]]) -> Coverage:
         """Count the parts that are stored and those that are not. Raises as ``covers``."""
-        judged = [(records, covers) for _, records, covers in self._judged(parts)]
-        missing = [records for records, covers in judged if not covers]
-        return Coverage(
-            parts=len(judged),
-            missing_parts=len(missing),
-            records=sum(records for records, _ in judged),
-            missing_records=sum(missing),
-        )
+        parts_seen = missing_parts = records_seen = missing_records = 0
+        for _, records, covers in self._judged(parts):
+            parts_seen += 1
+            records_seen += records
+            if not covers:
+                missing_parts += 1
+                missing_records += records
+        return Coverage(parts_seen, missing_parts, records_seen, missing_records)
 
     def _judged(self, parts: Iterable[tuple[Part, Candidate]]) -> Iterator[tuple[Part, int, bool]]:
         refreshed = set()
