@@ -49,8 +49,9 @@ if TYPE_CHECKING:
 
     from bridgex.store import Snapshot
 
-PART_BYTES = 12
-BLOCK = 3
+# So small that most texts have several parts, and the order in which they are added shows.
+PART_BYTES = 6
+BLOCK = 2
 PAIR = Pair("id", "tl")
 CORPORA = (("en", "default"), ("sw", "default"), ("sw", "news"))
 # One list of probes is kept whole; of the other, some neurons of some layers in half precision.
