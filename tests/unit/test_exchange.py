@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import tracemalloc
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from bridgex.analysis import Selection, select_neurons
 from bridgex.corpora import split_parts, split_words
 from bridgex.errors import InvalidInputError, NotFoundError, StoreError
 from bridgex.files import atomic_file, write_atomically
-from bridgex.schema import NeuronStatistics, Pair, WordPair
+from bridgex.schema import NeuronStatistics, Pair, ProbeForm, WordPair
 from bridgex.store import Store
 from bridgex.testing import synthetic
 
@@ -115,6 +116,24 @@ def test_every_array_begins_where_its_numbers_may(tmp_path: Path) -> None:
         for name, tensor in header.items():
             if name != "__metadata__":
                 assert tensor["data_offsets"][0] % (int(tensor["dtype"][1:]) // 8) == 0
+
+
+def test_probes_of_some_neurons_come_with_their_indices(tmp_path: Path) -> None:
+    # Of layers of 5, 3 and 4 neurons: 1, 3 and 4; none; the last.
+    form = ProbeForm("f32", np.array([1, 3, 4, 11]), 20.0, ("id", "tl"))
+    store = Store.create(tmp_path / "store", synthetic.provenance())
+    (part,) = split_words(WORDS, pair=PAIR)
+    whole = synthetic.probes(part, "off")
+    kept = form.layer_neurons(synthetic.LAYER_SIZES)
+    assert kept is not None
+    rows = tuple(layer[one] for layer, one in zip(whole.activations, kept, strict=True))
+    store.add_probes(part, replace(whole, activations=rows), "off", form)
+    exchange.write_probes(store.snapshot().probes(PAIR), tmp_path / "probes", store.provenance)
+    read = tensors(tmp_path / "probes")
+    for layer, (values, one) in enumerate(zip(rows, kept, strict=True)):
+        assert read[f"layer_{layer}_neurons"].tolist() == one.tolist()
+        assert read[f"layer_{layer}"].shape == values.shape
+        assert read[f"layer_{layer}"].tobytes() == values.tobytes()
 
 
 def test_probes_come_back_with_the_same_bits_and_their_words(store: Store, tmp_path: Path) -> None:

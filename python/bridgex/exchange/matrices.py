@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -48,8 +49,9 @@ def write_probes(probes: Probes, path: Path, provenance: Provenance) -> None:
     Parameters
     ----------
     probes
-        The activations. Tensors: ``layer_0`` and so on, float32
-        (neuron, sample).
+        The activations. Tensors: ``layer_0`` and so on, float32 (neuron, sample). Where only some
+        neurons are kept, the rows are those, and ``layer_0_neurons`` and so on, int64 (neuron,),
+        their indices within the layer.
     path
         The file; one that is there is replaced.
     provenance
@@ -74,16 +76,24 @@ def write_probes(probes: Probes, path: Path, provenance: Provenance) -> None:
         target=probes.pair.target,
         gold=probes.gold,
         considered=probes.considered,
+        neurons=probes.form.describe(),
         words=[[word.source, list(word.targets)] for word in probes.words],
     )
-    layers = range(len(probes.layer_sizes))
-    forms = {
-        layer_array(layer): Form(
-            np.dtype(np.float32), (probes.layer_sizes[layer], probes.sample_count)
-        )
-        for layer in layers
+    kept = probes.form.layer_neurons(probes.layer_sizes)
+    neurons = (
+        {} if kept is None else {f"{layer_array(i)}_neurons": one for i, one in enumerate(kept)}
+    )
+    counts = probes.form.row_counts(probes.layer_sizes)
+    forms = {name: Form(one.dtype, one.shape) for name, one in neurons.items()}
+    forms |= {
+        layer_array(layer): Form(np.dtype(np.float32), (count, probes.sample_count))
+        for layer, count in enumerate(counts)
     }
-    _write(path, forms, (probes.layer(layer) for layer in layers), about)
+    layers = (
+        probes.layer(layer) if kept is None else probes.rows(layer, kept[layer])
+        for layer in range(len(counts))
+    )
+    _write(path, forms, chain(neurons.values(), layers), about)
 
 
 def write_statistics_tensors(
