@@ -90,6 +90,10 @@ class Forms:
         )
 
 
+OVERFLOW = 65_520.0
+"""Where rounding to float16 gives infinity: half-way from its largest number to the next."""
+
+
 def form_candidate(pair: Pair, gold: GoldFilter, provenance: Provenance) -> Candidate:
     """Say where the form of a pair's probes goes."""
     series, chains = (*pair, gold), (CHAIN_START, CHAIN_START)
@@ -171,20 +175,27 @@ def in_half_precision(
     InvalidInputError
         If a value rounds to more than 65,504, which float16 cannot hold.
     """
-    with np.errstate(over="ignore"):
-        rounded = tuple(values.astype(np.float16) for values in layers)
-    overflows = [np.isinf(values) for values in rounded]
+    if any(max(values.max(initial=0), -values.min(initial=0)) >= OVERFLOW for values in layers):
+        raise _overflow(layers, words, form, layer_sizes)
+    return tuple(values.astype(np.float16) for values in layers)
+
+
+def _overflow(
+    layers: tuple[NDArray[np.float32], ...],
+    words: tuple[WordPair, ...],
+    form: ProbeForm,
+    layer_sizes: tuple[int, ...],
+) -> InvalidInputError:
+    overflows = [np.abs(values) >= OVERFLOW for values in layers]
     count = sum(int(values.sum()) for values in overflows)
-    if count:
-        layer = next(layer for layer, values in enumerate(overflows) if values.any())
-        row, sample = np.argwhere(overflows[layer])[0]
-        kept = form.layer_neurons(layer_sizes)
-        neuron = row if kept is None else kept[layer][row]
-        raise InvalidInputError(
-            f"{count:,} activations are beyond 65,504, the largest float16; the first is "
-            f"{layers[layer][row, sample]:.6g} at neuron {neuron} of layer {layer}, word "
-            f"{words[sample].source!r}",
-            hint="Keep the probes as f32 (--probe-dtype f32); in another store, where this one "
-            "has decided on f16.",
-        )
-    return rounded
+    layer = next(layer for layer, values in enumerate(overflows) if values.any())
+    row, sample = np.argwhere(overflows[layer])[0]
+    kept = form.layer_neurons(layer_sizes)
+    neuron = row if kept is None else kept[layer][row]
+    return InvalidInputError(
+        f"{count:,} activations are beyond 65,504, the largest float16; the first is "
+        f"{layers[layer][row, sample]:.6g} at neuron {neuron} of layer {layer}, word "
+        f"{words[sample].source!r}",
+        hint="Keep the probes as f32 (--probe-dtype f32); in another store, where this one "
+        "has decided on f16.",
+    )
