@@ -52,6 +52,7 @@ def test_provenance_says_what_was_chosen(open_model: OpenModel) -> None:
         "batch_tokens": 64,
         "max_tokens": 64,
         "dtype": "float32",
+        "device": "cpu",
         "attention": "sdpa",
     }
     assert set(provenance.versions) == {"torch", "transformers"}
@@ -197,7 +198,8 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     [
         ("site", "mlp"),
         ("special", "keep"),
-        ("positions", "all"),
+        ("positions", "first"),
+        ("packing", "padding"),
         ("dtype", "int8"),
         ("batch_tokens", 0),
         ("max_tokens", -1),

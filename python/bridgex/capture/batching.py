@@ -35,6 +35,10 @@ class Batch(NamedTuple):
     ids: NDArray[np.int64]
     counted: NDArray[np.bool_]
 
+    def part(self, rows: slice) -> Batch:
+        """Return a batch of some of the rows."""
+        return Batch(self.rows[rows], self.ids[rows], self.counted[rows])
+
 
 def bucket(lengths: Sequence[int], rows_of: Callable[[int], int]) -> list[list[int]]:
     """Group row numbers by length, shortest first, in groups of at most ``rows_of(length)``."""
@@ -62,34 +66,64 @@ def batches(rows: Sequence[Row], *, batch_tokens: int) -> Iterator[Batch]:
         )
 
 
-def encode(model: CaptureModel, texts: Sequence[str]) -> list[NDArray[np.int64]]:
-    """Return the token ids of every text, with the special tokens that the model expects."""
+def encode(
+    model: CaptureModel, texts: Sequence[str], *, bare: bool = False
+) -> list[NDArray[np.int64]]:
+    """Return the token ids of every text, with the special tokens that the model expects.
+
+    ``bare`` leaves out those that the tokenizer adds; what the text itself holds remains.
+    """
     if isinstance(texts, str):
         raise InvalidInputError("a sequence of texts was expected, one text came")
     if not texts:
         return []
-    encoded = model.tokenizer(list(texts), return_attention_mask=False, verbose=False)
+    encoded = model.tokenizer(
+        list(texts), return_attention_mask=False, verbose=False, add_special_tokens=not bare
+    )
     return [np.array(ids, dtype=np.int64) for ids in encoded["input_ids"]]
 
 
 def record_rows(model: CaptureModel, records: Sequence[str]) -> list[Row]:
-    """Return the rows of all records that have a token that counts.
+    """Return the rows of some records, but for those without a token that counts.
 
-    A record longer than ``max_tokens`` becomes consecutive windows. Each begins with the special
-    tokens that open the record (the first row's only are counted under ``special="include"``).
+    Under ``packing="buckets"`` every record is its own context. One that is longer than
+    ``max_tokens`` becomes consecutive windows. Each begins with the special tokens that open the
+    record (the first row's only are counted under ``special="include"``).
+
+    Under ``packing="concat"`` the tokens of all records are joined and cut into blocks of
+    ``max_tokens``, the last one shorter: a token is predicted from whatever comes before it in its
+    block. ``special="exclude"`` leaves out the special tokens that the tokenizer adds.
     """
-    return [
-        row for ids in encode(model, records) for row in _windows(model, ids) if row.counted.any()
-    ]
+    if model.packing == "concat":
+        rows = _blocks(model, encode(model, records, bare=model.special == "exclude"))
+    else:
+        rows = (row for ids in encode(model, records) for row in _windows(model, ids))
+    return [row for row in rows if row.counted.any()]
+
+
+def _blocks(model: CaptureModel, records: Sequence[NDArray[np.int64]]) -> Iterator[Row]:
+    if not records:
+        return
+    ids = np.concatenate(records)
+    counted = _counted(model, ids)
+    for start in range(0, len(ids), model.max_tokens):
+        block = slice(start, start + model.max_tokens)
+        yield Row(ids[block], counted[block])
+
+
+def _counted(model: CaptureModel, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which tokens count, but for a probe's positions."""
+    if model.special == "include":
+        return np.ones(len(ids), dtype=np.bool_)
+    return ~model.is_special(ids)
 
 
 def _windows(model: CaptureModel, ids: NDArray[np.int64]) -> Iterator[Row]:
-    special = model.is_special(ids)
-    counted = ~special if model.special == "exclude" else np.ones(len(ids), dtype=np.bool_)
+    counted = _counted(model, ids)
     if len(ids) <= model.max_tokens:
         yield Row(ids, counted)
         return
-    opening = int(np.argmin(special))
+    opening = int(np.argmin(model.is_special(ids)))
     if opening >= model.max_tokens:
         raise InvalidInputError(
             f"max_tokens is {model.max_tokens}, but a record opens with {opening} special tokens"
@@ -135,13 +169,17 @@ def prompt_ids(
 
 
 def prompt_rows(model: CaptureModel, prompts: Sequence[str]) -> list[Row]:
-    """Return one row per prompt; counted are its own tokens, or its last one."""
-    rows = []
-    for ids in prompt_ids(model, prompts):
-        counted = np.zeros(len(ids), dtype=np.bool_)
-        if model.positions == "last":
-            counted[-1] = True
-        else:
-            counted[:] = ~model.is_special(ids) if model.special == "exclude" else True
-        rows.append(Row(ids, counted))
-    return rows
+    """Return one row per prompt, in which the tokens count that ``positions`` chooses.
+
+    ``prompt``: its own, and under ``special="include"`` the special ones too. ``last``: the last
+    of its own. ``all``: every one, special or not.
+    """
+    return [Row(ids, _chosen(model, ids)) for ids in prompt_ids(model, prompts)]
+
+
+def _chosen(model: CaptureModel, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    if model.positions == "prompt":
+        return _counted(model, ids)
+    chosen = np.ones(len(ids), dtype=np.bool_)
+    chosen[:-1] = model.positions == "all"
+    return chosen

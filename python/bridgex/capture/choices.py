@@ -9,6 +9,7 @@ import torch
 
 from bridgex.capture.batching import bucket
 from bridgex.capture.collect import position_arguments
+from bridgex.capture.memory import Halving
 from bridgex.errors import InvalidInputError, ModelSupportError
 
 if TYPE_CHECKING:
@@ -56,13 +57,18 @@ def choose(
     if not rows:
         return []
     hidden: list[Tensor] = [torch.empty(0)] * len(rows)
+    halving = Halving()
     for group in bucket([len(ids) for ids in rows], lambda length: model.batch_tokens // length):
-        ids = np.stack([rows[row] for row in group])
-        states = _hidden_states(model, ids)
-        for row, state in zip(group, states, strict=True):
-            hidden[row] = state[starts[row] - 1 :].clone()
+
+        def read(part: slice, group: list[int] = group) -> None:
+            ids = np.stack([rows[row] for row in group[part]])
+            for row, state in zip(group[part], _hidden_states(model, ids), strict=True):
+                hidden[row] = state[starts[row] - 1 :].clone()
+
+        halving.run(len(group), len(rows[group[0]]), read)
         if progress is not None:
             progress.advance(len(group))
+    halving.tell(model.reporter)
     chosen = _run_head(model, torch.cat(hidden))
     return np.split(chosen, np.cumsum([len(states) for states in hidden])[:-1])
 

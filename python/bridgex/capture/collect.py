@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from bridgex.capture.batching import Batch, batches, prompt_rows, record_rows
-from bridgex.capture.recorder import first_not_finite, reading
+from bridgex.capture.memory import Halving
+from bridgex.capture.recorder import reading
+from bridgex.capture.sums import Means, Sums
 from bridgex.errors import InvalidInputError
-from bridgex.schema import NeuronStatistics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from bridgex.capture.batching import Row
     from bridgex.capture.models import CaptureModel
     from bridgex.capture.recorder import Meter
+    from bridgex.capture.sums import Reading
     from bridgex.progress import Progress
+    from bridgex.schema import NeuronStatistics
 
-# Tokens whose float32 sums are formed before they are added in float64.
-_BLOCK_TOKENS = 1024
+# Characters of a text that an error shows.
+_SHOWN = 60
 
 
 def collect_statistics(
@@ -37,8 +42,8 @@ def collect_statistics(
     model
         The model, with its site and policies.
     records
-        Sentences or documents. Each is its own context: no record attends to another. A record
-        without a token that counts is in ``record_count`` and adds nothing else.
+        Sentences or documents. Each is its own context, unless the model's ``packing`` joins them.
+        A record without a token that counts is in ``record_count`` and adds nothing else.
     progress
         Advanced by the tokens of every batch, special ones included.
 
@@ -53,22 +58,24 @@ def collect_statistics(
     ModelSupportError
         When a layer was not read exactly once with every token.
     InvalidInputError
-        When an activation is NaN, infinite, or too large to be squared in float32.
+        When an activation is NaN, infinite, or too large to be squared in float32: with the layer,
+        the neuron and the text; or when memory does not suffice for a single row.
 
     Notes
     -----
-    The same records, policies, device and library versions give the same bits. The cost is one
-    pass through the decoder; the head is never run. Sums are formed in float32 over blocks of
-    1,024 tokens of one batch and added in float64; counts are exact.
+    The same records, policies, device and library versions give the same bits, as long as memory
+    suffices: where it runs out, a batch is read in halves, and the model's ``reporter`` is told.
+    The cost is one pass through the decoder; the head is never run. Sums are formed in
+    float32 over blocks of at most 1,024 tokens of one batch and added in float64; counts are
+    exact. They stay on the device until all records are read.
     """
-    rows = record_rows(model, records)
-    sums = _Sums(model)
-    with reading(model.sites, sums.add) as meter:
-        for batch in batches(rows, batch_tokens=model.batch_tokens):
-            sums.open(batch)
-            run_decoder(model, batch, meter)
-            sums.check()
-            _advance(progress, batch)
+    sums = Sums(model.sites, model.device)
+
+    def advance(batch: Batch) -> None:
+        if progress is not None:
+            progress.advance(batch.ids.size)
+
+    _read(model, record_rows(model, records), sums, advance)
     return sums.result(len(records))
 
 
@@ -76,51 +83,6 @@ def count_tokens(model: CaptureModel, records: Sequence[str]) -> int:
     """Return the tokens by which ``collect_statistics`` advances its progress over some records."""
     rows = record_rows(model, records)
     return sum(len(row.ids) for row in rows)
-
-
-class _Sums:
-    """Running sums of every layer, on the device (on the CPU where it has no float64)."""
-
-    def __init__(self, model: CaptureModel) -> None:
-        self._device = model.device
-        where = "cpu" if model.device.type == "mps" else model.device
-        widths = [site.width for site in model.sites]
-        self.positive = [torch.zeros(w, dtype=torch.int64, device=where) for w in widths]
-        self.sum = [torch.zeros(w, dtype=torch.float64, device=where) for w in widths]
-        self.squares = [torch.zeros(w, dtype=torch.float64, device=where) for w in widths]
-        self.maximum = [torch.full((w,), -torch.inf, device=where) for w in widths]
-        self.tokens = 0
-        self._blocks: tuple[Tensor, ...] = ()
-
-    def open(self, batch: Batch) -> None:
-        """Say which tokens of the coming forward pass count."""
-        counted = torch.from_numpy(batch.counted.reshape(-1).nonzero()[0]).to(self._device)
-        self.tokens += len(counted)
-        self._blocks = torch.split(counted, _BLOCK_TOKENS)
-
-    def add(self, layer: int, values: Tensor) -> None:
-        """Add the values (token, neuron) of one layer."""
-        for block in self._blocks:
-            part = values.index_select(0, block).float()
-            self.positive[layer] += (part > 0).sum(0).to(self.positive[layer].device)
-            self.sum[layer] += part.sum(0).to(self.sum[layer])
-            self.squares[layer] += part.square().sum(0).to(self.squares[layer])
-            best = part.amax(0).to(self.maximum[layer])
-            self.maximum[layer] = torch.maximum(self.maximum[layer], best)
-
-    def check(self) -> None:
-        """Refuse sums that are no numbers. A NaN or infinity shows in the sum of squares."""
-        refuse_not_finite(self.squares)
-
-    def result(self, record_count: int) -> NeuronStatistics:
-        return NeuronStatistics(
-            positive_count=torch.cat(self.positive).cpu().numpy(),
-            sum=torch.cat(self.sum).cpu().numpy(),
-            sum_squares=torch.cat(self.squares).cpu().numpy(),
-            maximum=torch.cat(self.maximum).cpu().numpy(),
-            token_count=self.tokens,
-            record_count=record_count,
-        )
 
 
 def collect_probes(
@@ -135,8 +97,8 @@ def collect_probes(
     Parameters
     ----------
     model
-        The model. Its ``positions`` policy chooses all of the prompt's tokens (``prompt``) or
-        only its last one (``last``).
+        The model. Its ``positions`` policy chooses the prompt's tokens that enter the mean: all of
+        its own (``prompt``), only its last one (``last``), or special ones too (``all``).
     prompts
         One per sample.
     neurons
@@ -153,64 +115,84 @@ def collect_probes(
     Raises
     ------
     InvalidInputError
-        When a prompt has no token of its own or does not fit into the model's context, or when
-        an activation is NaN or infinite.
+        When a prompt has no token of its own or does not fit into the model's context or into
+        memory, or when an activation is NaN or infinite.
     ModelSupportError
         When a layer was not read exactly once with every token.
 
     Notes
     -----
-    Memory: the result, and one layer of it twice. Which neurons are wanted does not change the
-    bits of any.
+    Memory: the result, one layer of it twice, and the means of one batch. Which neurons are wanted
+    does not change the bits of any.
     """
-    means = _Means(model, len(prompts), neurons)
-    with reading(model.sites, means.add) as meter:
-        for batch in batches(prompt_rows(model, prompts), batch_tokens=model.batch_tokens):
-            means.open(batch)
-            run_decoder(model, batch, meter)
-            refuse_not_finite(means.latest)
-            if progress is not None:
-                progress.advance(len(batch.rows))
+    means = Means(model.sites, model.device, len(prompts), neurons)
+
+    def advance(batch: Batch) -> None:
+        if progress is not None:
+            progress.advance(len(batch.rows))
+
+    _read(model, prompt_rows(model, prompts), means, advance)
     return means.result()
 
 
-class _Means:
-    """Mean activations (sample, row) of every layer."""
+def _read(
+    model: CaptureModel, rows: Sequence[Row], into: Reading, advance: Callable[[Batch], None]
+) -> None:
+    """Run rows through the decoder, batch by batch, and keep what is read of them."""
+    halving = Halving()
+    with reading(model.sites, into.add) as meter:
+        for batch in batches(rows, batch_tokens=model.batch_tokens):
+            halving.run(
+                len(batch.rows), batch.ids.shape[1], partial(_read_part, model, batch, into, meter)
+            )
+            advance(batch)
+    halving.tell(model.reporter)
 
-    def __init__(
-        self, model: CaptureModel, samples: int, neurons: Sequence[NDArray[np.int64]] | None
-    ) -> None:
-        self._device = model.device
-        self._wanted = [torch.from_numpy(rows).to(model.device) for rows in neurons or ()]
-        widths = map(len, neurons) if neurons else (site.width for site in model.sites)
-        self._values = [np.empty((samples, width), np.float32) for width in widths]
-        self.latest = [torch.empty(0) for _ in model.sites]
-        self._rows = np.empty(0, dtype=np.int64)
-        self._dropped = torch.empty(0)
-        self._counts = torch.empty(0)
 
-    def open(self, batch: Batch) -> None:
-        """Say which tokens of the coming forward pass count."""
-        counted = torch.from_numpy(batch.counted).to(self._device)
-        self._rows = batch.rows
-        self._dropped = ~counted[:, :, None]
-        self._counts = counted.sum(1, keepdim=True)
+def _read_part(model: CaptureModel, batch: Batch, into: Reading, meter: Meter, part: slice) -> None:
+    """Run some rows of a batch through the decoder, and keep what is read if all is well."""
+    rows = batch.part(part)
+    found = _forward(model, rows, into, meter)
+    if found is not None:
+        raise _not_finite(model, rows, into, meter, found)
+    into.keep()
 
-    def add(self, layer: int, values: Tensor) -> None:
-        """Keep the means of one layer's values (token, neuron)."""
-        shaped = values.reshape(*self._dropped.shape[:2], -1).float()
-        mean = shaped.masked_fill(self._dropped, 0).sum(1) / self._counts
-        self.latest[layer] = mean
-        if self._wanted:
-            # Not before the mean: sums over fewer neurons at once may add up in another order.
-            mean = mean.index_select(1, self._wanted[layer])
-        self._values[layer][self._rows] = mean.cpu().numpy()
 
-    def result(self) -> tuple[NDArray[np.float32], ...]:
-        """Return the means as (row, sample), turned layer by layer in the place of the others."""
-        for layer, values in enumerate(self._values):
-            self._values[layer] = np.ascontiguousarray(values.T)
-        return tuple(self._values)
+def _forward(
+    model: CaptureModel, batch: Batch, into: Reading, meter: Meter
+) -> tuple[int, int] | None:
+    """Run a batch, and return (layer, neuron) of the first value that is no number, or None."""
+    into.open(batch)
+    run_decoder(model, batch, meter)
+    return into.not_finite()
+
+
+def _not_finite(
+    model: CaptureModel, batch: Batch, into: Reading, meter: Meter, found: tuple[int, int]
+) -> InvalidInputError:
+    """Return the error for a batch, with the text of the row that is to blame.
+
+    Rows are run again one by one. Where none of them fails alone, their sum was too large.
+    """
+    where = f"in a batch of {len(batch.rows)} texts"
+    for row in range(len(batch.rows)):
+        alone = _forward(model, batch.part(slice(row, row + 1)), into, meter)
+        if alone is not None:
+            found = alone
+            where = f"on {_text(model, batch.ids[row])!r}"
+            break
+    return InvalidInputError(
+        f"finite activations were expected, layer {found[0]}, neuron {found[1]} gave NaN, "
+        f"an infinity, or a value too large to be squared in float32 {where}",
+        hint="Load the model with dtype='float32', and check its weights.",
+    )
+
+
+def _text(model: CaptureModel, ids: NDArray[np.int64]) -> str:
+    """Return the beginning of a row's text."""
+    text = model.tokenizer.decode(ids[~model.is_special(ids)].tolist())
+    assert isinstance(text, str)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def run_decoder(model: CaptureModel, batch: Batch, meter: Meter) -> None:
@@ -226,19 +208,3 @@ def position_arguments(model: CaptureModel, ids: Tensor) -> dict[str, Tensor | N
     if "position_ids" in inspect.signature(model.decoder.forward).parameters:
         arguments["position_ids"] = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
     return arguments
-
-
-def refuse_not_finite(layers: Iterable[Tensor]) -> None:
-    """Raise when a layer's tensor (..., neuron) holds a NaN or an infinity."""
-    found = first_not_finite(list(layers))
-    if found is not None:
-        raise InvalidInputError(
-            f"finite activations were expected, layer {found[0]}, neuron {found[1]} gave NaN, "
-            "an infinity, or a value too large to be squared in float32",
-            hint="Load the model with dtype='float32', and check its weights.",
-        )
-
-
-def _advance(progress: Progress | None, batch: Batch) -> None:
-    if progress is not None:
-        progress.advance(batch.ids.size)

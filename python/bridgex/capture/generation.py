@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 
 from bridgex.capture.batching import prompt_ids
+from bridgex.capture.memory import Halving
 from bridgex.capture.quiet import quiet_transformers
 from bridgex.errors import InvalidInputError
 
@@ -76,25 +78,55 @@ def generate(
             f"{max_new_tokens} and {stop!r} came"
         )
     prompted = prompt_ids(model, prompts, room=max_new_tokens)
-    texts = [""] * len(prompted)
-    waiting = _Waiting(model, prompted)
-    while waiting:
-        rows, ids = waiting.take()
-        starts = [len(prompted[row]) for row in rows]
-        done = _Done(model, starts, stop, is_complete)
-        room = min(start + max_new_tokens - ids.shape[1] for start in starts)
-        written = _generate_batch(model, ids, done, room)
-        finished = 0
-        for row, start, sequence, length in zip(rows, starts, written, done.lengths, strict=True):
-            if length is None and len(sequence) < start + max_new_tokens:
-                waiting.put(row, sequence)
-                continue
-            text = continuation_text(model.tokenizer, prompted[row], sequence[start:length])
-            texts[row] = text.split(stop, maxsplit=1)[0]
-            finished += 1
+    answers = _Answers(model, prompted, max_new_tokens, stop, is_complete)
+    halving = Halving()
+    while answers.waiting:
+        rows, ids = answers.waiting.take()
+        before = answers.finished
+        halving.run(len(rows), ids.shape[1], partial(answers.go_on, rows, ids))
         if progress is not None:
-            progress.advance(finished)
-    return texts
+            progress.advance(answers.finished - before)
+    halving.tell(model.reporter)
+    return answers.texts
+
+
+class _Answers:
+    """What is written so far, and the rows that are not finished."""
+
+    def __init__(
+        self,
+        model: CaptureModel,
+        prompted: Sequence[NDArray[np.int64]],
+        max_new_tokens: int,
+        stop: str,
+        is_complete: Callable[[str], bool] | None,
+    ) -> None:
+        self._model = model
+        self._prompted = prompted
+        self._most = max_new_tokens
+        self._stop = stop
+        self._is_complete = is_complete
+        self.texts = [""] * len(prompted)
+        self.finished = 0
+        self.waiting = _Waiting(model, prompted)
+
+    def go_on(self, rows: list[int], ids: NDArray[np.int64], part: slice) -> None:
+        """Continue a part of some rows (row, token) until they are finished, or few are left."""
+        rows, ids = rows[part], ids[part]
+        starts = [len(self._prompted[row]) for row in rows]
+        done = _Done(self._model, starts, self._stop, self._is_complete)
+        room = min(start + self._most - ids.shape[1] for start in starts)
+        written = _generate_batch(self._model, ids, done, room)
+        for row, start, sequence, length in zip(rows, starts, written, done.lengths, strict=True):
+            if length is None and len(sequence) < start + self._most:
+                self.waiting.put(row, sequence)
+                continue
+            self.texts[row] = self._text(row, sequence[start:length])
+            self.finished += 1
+
+    def _text(self, row: int, ids: NDArray[np.int64]) -> str:
+        text = continuation_text(self._model.tokenizer, self._prompted[row], ids)
+        return text.split(self._stop, maxsplit=1)[0]
 
 
 class _Waiting:

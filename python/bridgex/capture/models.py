@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,21 +15,21 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Genera
 from bridgex.capture.convert import convert_gguf
 from bridgex.capture.digests import config_digest, tokenizer_digest, weight_files, weights_digest
 from bridgex.capture.hub import download
+from bridgex.capture.policies import BATCH_TOKENS, check_choices, check_positive, longest_row
 from bridgex.capture.quiet import quiet_transformers
 from bridgex.capture.sites import find_family, locate_sites
 from bridgex.errors import InvalidInputError, ModelSupportError, NotFoundError
-from bridgex.schema import Provenance, Site
+from bridgex.progress import Silent
+from bridgex.schema import Provenance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+    from bridgex.capture.policies import Dtype, Packing, Positions, Special
     from bridgex.capture.sites import SiteModule
     from bridgex.progress import Reporter
-
-Special = Literal["exclude", "include"]
-Positions = Literal["prompt", "last"]
-Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+    from bridgex.schema import Site
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,17 +45,22 @@ class CaptureModel:
     special
         Whether special tokens count: ``exclude`` or ``include``.
     positions
-        Which tokens of a probe enter its mean: ``prompt`` (all of its own) or ``last``.
+        Which tokens of a probe enter its mean: ``prompt`` (all of its own), ``last``, or ``all``
+        (special ones too).
+    packing
+        How text is laid out in rows: ``buckets`` (every record alone) or ``concat`` (joined).
     batch_tokens
         Tokens of one forward pass, at most (a longer row is a batch of its own).
     max_tokens
-        Longer records are split into windows of this length.
+        Longest row: a window of a long record, or a block of joined ones.
     context_length
         Longest input of the model, None where it has no limit.
     special_ids
         Ids of the special tokens, sorted.
     provenance
         Identity of everything above.
+    reporter
+        Hears what a user should know of passes through the model.
     """
 
     model: PreTrainedModel
@@ -64,11 +69,13 @@ class CaptureModel:
     sites: tuple[SiteModule, ...]
     special: Special
     positions: Positions
+    packing: Packing
     batch_tokens: int
     max_tokens: int
     context_length: int | None
     special_ids: NDArray[np.int64]
     provenance: Provenance
+    reporter: Reporter
 
     @property
     def device(self) -> torch.device:
@@ -88,10 +95,11 @@ def load_model(
     dtype: Dtype = "auto",
     revision: str | None = None,
     trust_remote_code: bool = False,
-    batch_tokens: int = 2048,
+    batch_tokens: int = BATCH_TOKENS,
     max_tokens: int | None = None,
     special: Special = "exclude",
     positions: Positions = "prompt",
+    packing: Packing = "buckets",
     progress: Reporter | None = None,
 ) -> CaptureModel:
     """Open a causal language model for capture.
@@ -115,14 +123,22 @@ def load_model(
     batch_tokens
         Tokens of one forward pass, at most. Part of the identity: another value rounds differently.
     max_tokens
-        Longer records are split into windows of this length. Default: ``batch_tokens``, or the
-        model's context where that is shorter.
+        Longest row. Default: ``batch_tokens``, under ``concat`` 2,048, or the model's context
+        where that is shorter.
     special
-        ``exclude`` or ``include`` special tokens.
+        ``exclude`` special tokens from what counts, or ``include`` them.
     positions
-        Tokens of a probe that enter its mean: ``prompt`` (all of its own) or ``last``.
+        Tokens of a probe that enter its mean. ``prompt``: all of its own, and special ones where
+        they are included; ``last``: the last of its own; ``all``: every one, special or not, as
+        in the published scripts.
+    packing
+        How the records of a part become rows. ``buckets``: each alone, longer ones in windows of
+        ``max_tokens``. ``concat``: their tokens joined and cut into blocks of ``max_tokens``, as
+        published; records run into each other, and the marks that the tokenizer adds to every
+        text are left out where special tokens do not count.
     progress
-        Told what is going on when it takes long.
+        Told what is going on when it takes long, and later what a user should know of passes
+        through the model.
 
     Returns
     -------
@@ -139,8 +155,8 @@ def load_model(
     MissingDependencyError
         When a package is absent that this kind of file needs.
     """
-    _check_options(site=site, special=special, positions=positions, dtype=dtype)
-    _check_positive(batch_tokens=batch_tokens, max_tokens=max_tokens)
+    check_choices(site=site, special=special, positions=positions, packing=packing, dtype=dtype)
+    check_positive(batch_tokens=batch_tokens, max_tokens=max_tokens)
     directory = _resolve(model, revision=revision, progress=progress)
     target = _pick_device(device)
     with quiet_transformers():
@@ -155,15 +171,19 @@ def load_model(
     network.to(target).eval().requires_grad_(requires_grad=False)
     decoder = network.get_decoder()
     text = decoder.config
-    limits = _limits(text, batch_tokens=batch_tokens, max_tokens=max_tokens)
+    context: int | None = getattr(text, "max_position_embeddings", None)
+    longest = longest_row(
+        context, packing=packing, batch_tokens=batch_tokens, max_tokens=max_tokens
+    )
     sites = locate_sites(decoder, text.num_hidden_layers, text.model_type, site)
     policies = {
         "special": special,
         "positions": positions,
-        "packing": "buckets",
+        "packing": packing,
         "batch_tokens": batch_tokens,
-        "max_tokens": limits[0],
+        "max_tokens": longest,
         "dtype": str(network.dtype).removeprefix("torch."),
+        "device": target.type,
         "attention": str(text._attn_implementation),  # noqa: SLF001  (no public name exists)
     }
     return CaptureModel(
@@ -173,9 +193,10 @@ def load_model(
         sites=sites,
         special=special,
         positions=positions,
+        packing=packing,
         batch_tokens=batch_tokens,
-        max_tokens=limits[0],
-        context_length=limits[1],
+        max_tokens=longest,
+        context_length=context,
         special_ids=_special_ids(tokenizer),
         provenance=Provenance(
             model=str(model),
@@ -188,26 +209,8 @@ def load_model(
             policies=policies,
             versions={"torch": torch.__version__, "transformers": transformers.__version__},
         ),
+        reporter=progress or Silent(),
     )
-
-
-def _check_options(*, site: str, special: str, positions: str, dtype: str) -> None:
-    for name, value, allowed in (
-        ("site", site, get_args(Site)),
-        ("special", special, get_args(Special)),
-        ("positions", positions, get_args(Positions)),
-        ("dtype", dtype, get_args(Dtype)),
-    ):
-        if value not in allowed:
-            raise InvalidInputError(
-                f"{name} was expected to be one of {', '.join(allowed)}, {value!r} came"
-            )
-
-
-def _check_positive(**values: int | None) -> None:
-    for name, value in values.items():
-        if value is not None and value < 1:
-            raise InvalidInputError(f"{name} was expected to be at least 1, {value} came")
 
 
 def _resolve(model: str | Path, *, revision: str | None, progress: Reporter | None) -> Path:
@@ -310,21 +313,6 @@ def _greedy(given: Any) -> Any:
         pad_token_id=given.pad_token_id,
         do_sample=False,
     )
-
-
-def _limits(
-    config: PreTrainedConfig, *, batch_tokens: int, max_tokens: int | None
-) -> tuple[int, int | None]:
-    """Return the longest record window, and the model's context (None without a limit)."""
-    context: int | None = getattr(config, "max_position_embeddings", None)
-    if context is None:
-        return max_tokens or batch_tokens, None
-    if max_tokens is not None and max_tokens > context:
-        raise InvalidInputError(
-            f"max_tokens was expected to be at most the model's context of {context}, "
-            f"{max_tokens} came"
-        )
-    return max_tokens or min(batch_tokens, context), context
 
 
 def _special_ids(tokenizer: PreTrainedTokenizerBase) -> NDArray[np.int64]:

@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from bridgex.errors import ModelSupportError
 
 if TYPE_CHECKING:
@@ -99,20 +97,3 @@ def _attach(site: SiteModule, read: Callable[[Tensor], None]) -> RemovableHandle
     if site.site == "act":
         return site.module.register_forward_hook(after)
     return site.module.register_forward_pre_hook(before)
-
-
-def first_not_finite(layers: Sequence[Tensor]) -> tuple[int, int] | None:
-    """Return (layer, neuron) of the first value that is NaN or infinite, or None.
-
-    Parameters
-    ----------
-    layers
-        One tensor per layer whose last axis is the neuron.
-    """
-    if bool(torch.stack([values.isfinite().all() for values in layers]).all()):
-        return None
-    for layer, values in enumerate(layers):
-        bad = (~values.isfinite()).nonzero()
-        if len(bad):
-            return layer, int(bad[0, -1])
-    return None

@@ -9,9 +9,9 @@ import click
 from bridgex.cli.options import (
     LanguageFile,
     StoreLocation,
+    capture_options,
     gold_option,
     lexicon_option,
-    model_options,
     neurons_option,
     pair_options,
     probe_dtype_option,
@@ -51,7 +51,7 @@ def command() -> None:
     "--corpus", default="default", show_default=True, help="Name, for several of a language."
 )
 @store_options
-@model_options
+@capture_options
 def corpus(
     model: str,
     store: str,
@@ -93,7 +93,7 @@ def corpus(
 )
 @probe_dtype_option
 @store_options
-@model_options
+@capture_options
 def probes(
     model: str,
     store: str,

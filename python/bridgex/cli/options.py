@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
+from bridgex.capture.policies import (
+    BATCH_TOKENS,
+    BLOCK_TOKENS,
+    Dtype,
+    Packing,
+    Positions,
+    Special,
+)
 from bridgex.corpora import PART_BYTES, PROBE_BLOCK
 from bridgex.errors import BridgexError
 from bridgex.languages import parse_language
-from bridgex.schema import GoldFilter, Neurons, ProbeDtype
+from bridgex.schema import GoldFilter, Neurons, ProbeDtype, Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -286,41 +294,86 @@ def store_options(function: F) -> F:
     return options(collect)  # type: ignore[return-value]  # the wrapper takes other keywords
 
 
+_OPENING = {
+    "device": click.option(
+        "--device", default="auto", show_default=True, help="cpu, cuda, mps or auto."
+    ),
+    "dtype": click.option(
+        "--dtype",
+        type=click.Choice(get_args(Dtype)),
+        default="auto",
+        show_default=True,
+        help="Precision of the model; auto is float32 on a processor.",
+    ),
+    "revision": click.option("--revision", help="Revision of a model on the Hub."),
+    "batch_tokens": click.option(
+        "--batch-tokens",
+        type=click.IntRange(min=1),
+        default=BATCH_TOKENS,
+        show_default=True,
+        help="Tokens in a forward pass.",
+    ),
+    "trust_remote_code": click.option(
+        "--trust-remote-code", is_flag=True, help="Run code that comes with the model."
+    ),
+}
+
+_READING = {
+    "site": click.option(
+        "--site",
+        type=click.Choice(get_args(Site)),
+        default="act",
+        show_default=True,
+        help="Where a neuron is read: after the non-linearity, or before the down projection.",
+    ),
+    "special": click.option(
+        "--special",
+        type=click.Choice(get_args(Special)),
+        default="exclude",
+        show_default=True,
+        help="Whether special tokens count.",
+    ),
+    "positions": click.option(
+        "--positions",
+        type=click.Choice(get_args(Positions)),
+        default="prompt",
+        show_default=True,
+        help="Tokens of a probe that enter its mean: its own, its last, or all with special ones.",
+    ),
+    "packing": click.option(
+        "--packing",
+        type=click.Choice(get_args(Packing)),
+        default="buckets",
+        show_default=True,
+        help="buckets: every record is read alone. concat: the tokens of a part's records are "
+        "joined and cut into blocks, as in the published scripts.",
+    ),
+    "max_tokens": click.option(
+        "--max-tokens",
+        type=click.IntRange(min=1),
+        help="Size of a block; longer records are read in windows of it.  "
+        f"[default: --batch-tokens; concat: {BLOCK_TOKENS}; at most the model's context]",
+    ),
+}
+
+
 def model_options(function: F) -> F:
-    """Add what decides how a model is loaded and read; it arrives as ``model_choices``."""
-    options = combined(
-        click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps or auto."),
-        click.option(
-            "--dtype",
-            type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
-            default="auto",
-            show_default=True,
-            help="Precision of the model; auto is float32 on a processor.",
-        ),
-        click.option(
-            "--site",
-            type=click.Choice(["act", "post"]),
-            default="act",
-            show_default=True,
-            help="Where a neuron is read: after the non-linearity, or before the down projection.",
-        ),
-        click.option("--revision", help="Revision of a model on the Hub."),
-        click.option(
-            "--batch-tokens",
-            type=click.IntRange(min=1),
-            default=2048,
-            show_default=True,
-            help="Tokens in a forward pass.",
-        ),
-        click.option(
-            "--trust-remote-code", is_flag=True, help="Run code that comes with the model."
-        ),
-    )
+    """Add what decides how a model is loaded; it arrives as ``model_choices``."""
+    return _gathered(_OPENING)(function)
 
-    @wraps(function)
-    def collect(*args: Any, **values: Any) -> Any:
-        names = ("device", "dtype", "site", "revision", "batch_tokens", "trust_remote_code")
-        choices = {name: values.pop(name) for name in names}
-        return function(*args, model_choices=choices, **values)
 
-    return options(collect)  # type: ignore[return-value]  # the wrapper takes other keywords
+def capture_options(function: F) -> F:
+    """Add how a model is loaded and its neurons are read; it arrives as ``model_choices``."""
+    return _gathered(_OPENING | _READING)(function)
+
+
+def _gathered(options: dict[str, Callable[[F], F]]) -> Callable[[F], F]:
+    def add(function: F) -> F:
+        @wraps(function)
+        def collect(*args: Any, **values: Any) -> Any:
+            choices = {name: values.pop(name) for name in options}
+            return function(*args, model_choices=choices, **values)
+
+        return combined(*options.values())(collect)  # type: ignore[arg-type]  # the wrapper takes other keywords
+
+    return add

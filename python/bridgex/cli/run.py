@@ -10,9 +10,9 @@ from bridgex.cli.options import (
     LanguageCodes,
     LanguageFile,
     StoreLocation,
+    capture_options,
     gold_option,
     lexicon_option,
-    model_options,
     neurons_option,
     pair_options,
     probe_dtype_option,
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 @click.option("--words", type=click.IntRange(min=1), help="Words to evaluate.  [default: all]")
 @spectrum_options(**DRAWS)
 @threads_option
-@model_options
+@capture_options
 @run_output_options
 def command(
     model: str,
