@@ -17,7 +17,7 @@ import numpy as np
 from bridgex.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -170,6 +170,18 @@ class NeuronStatistics:
             maximum=np.full(neuron_count, -np.inf, dtype=np.float32),
             token_count=0,
             record_count=0,
+        )
+
+    @classmethod
+    def of_layers(cls, layers: Sequence[NeuronStatistics]) -> NeuronStatistics:
+        """Return the statistics of all layers, given those of each over the same text."""
+        return cls(
+            positive_count=np.concatenate([layer.positive_count for layer in layers]),
+            sum=np.concatenate([layer.sum for layer in layers]),
+            sum_squares=np.concatenate([layer.sum_squares for layer in layers]),
+            maximum=np.concatenate([layer.maximum for layer in layers]),
+            token_count=layers[0].token_count,
+            record_count=layers[0].record_count,
         )
 
     @classmethod

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
 from bridgex.capture.batching import bucket
-from bridgex.capture.collect import position_arguments
 from bridgex.capture.memory import Halving
+from bridgex.capture.passes import decoder_pass
+from bridgex.capture.sweep import loaded_head, sweep_states
 from bridgex.errors import InvalidInputError, ModelSupportError
 
 if TYPE_CHECKING:
@@ -54,8 +55,40 @@ def choose(
     The head runs on the hidden states at these positions alone. Scaling or soft-capping of the
     logits is left out: both keep their order.
     """
-    if not rows:
-        return []
+    return choose_of(model, [Question(rows, starts)], progress=progress)[0]
+
+
+class Question(NamedTuple):
+    """Rows of token ids, and for every row the first position whose token is wanted."""
+
+    rows: Sequence[NDArray[np.int64]]
+    starts: Sequence[int]
+
+
+def choose_of(
+    model: CaptureModel, questions: Sequence[Question], *, progress: Progress | None = None
+) -> list[list[NDArray[np.int64]]]:
+    """Return what ``choose`` gives of each of several questions.
+
+    A model that is read layer by layer is read once for all of them.
+    """
+    if model.skeleton is None:
+        states = [_states(model, *question, progress) for question in questions]
+    else:
+        states = sweep_states(model, questions, progress=progress)
+    if not any(states):
+        return [[] for _ in questions]
+    with loaded_head(model):
+        return [_chosen(model, kept) for kept in states]
+
+
+def _states(
+    model: CaptureModel,
+    rows: Sequence[NDArray[np.int64]],
+    starts: Sequence[int],
+    progress: Progress | None,
+) -> list[Tensor]:
+    """Return for every row the hidden states (position, width) that matter."""
     hidden: list[Tensor] = [torch.empty(0)] * len(rows)
     halving = Halving()
     for group in bucket([len(ids) for ids in rows], lambda length: model.batch_tokens // length):
@@ -69,15 +102,20 @@ def choose(
         if progress is not None:
             progress.advance(len(group))
     halving.tell(model.reporter)
+    return hidden
+
+
+def _chosen(model: CaptureModel, hidden: list[Tensor]) -> list[NDArray[np.int64]]:
+    if not hidden:
+        return []
     chosen = _run_head(model, torch.cat(hidden))
     return np.split(chosen, np.cumsum([len(states) for states in hidden])[:-1])
 
 
 def _hidden_states(model: CaptureModel, batch: NDArray[np.int64]) -> Tensor:
     """Return the decoder's last hidden states (row, token, width)."""
-    ids = torch.from_numpy(batch).to(model.device)
     with torch.inference_mode():
-        output = model.decoder(input_ids=ids, use_cache=False, **position_arguments(model, ids))
+        output = decoder_pass(model.decoder, batch, model.device)()
     states: Tensor = output.last_hidden_state
     return states
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,26 +9,25 @@ import torch
 
 from bridgex.capture.batching import Batch, batches, prompt_rows, record_rows
 from bridgex.capture.memory import Halving
+from bridgex.capture.not_finite import not_finite_error, shown_text
+from bridgex.capture.passes import decoder_pass
 from bridgex.capture.recorder import reading
 from bridgex.capture.sums import Means, Sums
-from bridgex.errors import InvalidInputError
+from bridgex.capture.sweep import sweep_probes, sweep_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from bridgex.capture.batching import Row
     from bridgex.capture.models import CaptureModel
     from bridgex.capture.recorder import Meter
     from bridgex.capture.sums import Reading
+    from bridgex.errors import InvalidInputError
     from bridgex.progress import Progress
     from bridgex.schema import NeuronStatistics
-
-# Characters of a text that an error shows.
-_SHOWN = 60
 
 
 def collect_statistics(
@@ -69,6 +67,8 @@ def collect_statistics(
     float32 over blocks of at most 1,024 tokens of one batch and added in float64; counts are
     exact. They stay on the device until all records are read.
     """
+    if model.skeleton is not None:
+        return sweep_statistics(model, [records], progress=progress)[0]
     sums = Sums(model.sites, model.device)
 
     def advance(batch: Batch) -> None:
@@ -77,6 +77,18 @@ def collect_statistics(
 
     _read(model, record_rows(model, records), sums, advance)
     return sums.result(len(records))
+
+
+def collect_statistics_of(
+    model: CaptureModel, parts: Sequence[Sequence[str]], *, progress: Progress | None = None
+) -> list[NeuronStatistics]:
+    """Return what ``collect_statistics`` gives of each of several parts of text.
+
+    A model that is read layer by layer is read once for all of them.
+    """
+    if model.skeleton is not None:
+        return sweep_statistics(model, parts, progress=progress)
+    return [collect_statistics(model, records, progress=progress) for records in parts]
 
 
 def count_tokens(model: CaptureModel, records: Sequence[str]) -> int:
@@ -125,6 +137,8 @@ def collect_probes(
     Memory: the result, one layer of it twice, and the means of one batch. Which neurons are wanted
     does not change the bits of any.
     """
+    if model.skeleton is not None:
+        return sweep_probes(model, [prompts], neurons=neurons, progress=progress)[0]
     means = Means(model.sites, model.device, len(prompts), neurons)
 
     def advance(batch: Batch) -> None:
@@ -133,6 +147,22 @@ def collect_probes(
 
     _read(model, prompt_rows(model, prompts), means, advance)
     return means.result()
+
+
+def collect_probes_of(
+    model: CaptureModel,
+    parts: Sequence[Sequence[str]],
+    *,
+    neurons: Sequence[NDArray[np.int64]] | None = None,
+    progress: Progress | None = None,
+) -> list[tuple[NDArray[np.float32], ...]]:
+    """Return what ``collect_probes`` gives of each of several lists of prompts.
+
+    A model that is read layer by layer is read once for all of them.
+    """
+    if model.skeleton is not None:
+        return sweep_probes(model, parts, neurons=neurons, progress=progress)
+    return [collect_probes(model, prompts, neurons=neurons, progress=progress) for prompts in parts]
 
 
 def _read(
@@ -179,32 +209,12 @@ def _not_finite(
         alone = _forward(model, batch.part(slice(row, row + 1)), into, meter)
         if alone is not None:
             found = alone
-            where = f"on {_text(model, batch.ids[row])!r}"
+            where = f"on {shown_text(model, batch.ids[row])!r}"
             break
-    return InvalidInputError(
-        f"finite activations were expected, layer {found[0]}, neuron {found[1]} gave NaN, "
-        f"an infinity, or a value too large to be squared in float32 {where}",
-        hint="Load the model with dtype='float32', and check its weights.",
-    )
-
-
-def _text(model: CaptureModel, ids: NDArray[np.int64]) -> str:
-    """Return the beginning of a row's text."""
-    text = model.tokenizer.decode(ids[~model.is_special(ids)].tolist())
-    assert isinstance(text, str)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return not_finite_error(found, where)
 
 
 def run_decoder(model: CaptureModel, batch: Batch, meter: Meter) -> None:
     """Run one batch through the decoder, without cache, mask or head."""
-    ids = torch.from_numpy(batch.ids).to(model.device)
-    with torch.inference_mode(), meter.forward(ids.numel()):
-        model.decoder(input_ids=ids, use_cache=False, **position_arguments(model, ids))
-
-
-def position_arguments(model: CaptureModel, ids: Tensor) -> dict[str, Tensor | None]:
-    """Return the mask and position arguments for rows of equal length (row, token)."""
-    arguments: dict[str, Tensor | None] = {"attention_mask": None}
-    if "position_ids" in inspect.signature(model.decoder.forward).parameters:
-        arguments["position_ids"] = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
-    return arguments
+    with torch.inference_mode(), meter.forward(batch.ids.size):
+        decoder_pass(model.decoder, batch.ids, model.device)()

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bridgex.capture.batching import encode, prompt_ids
-from bridgex.capture.choices import choose
+from bridgex.capture.choices import Question, choose_of
 from bridgex.capture.generation import continuation_text, end_ids, generate
 from bridgex.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -82,17 +82,46 @@ def gold_filter(
     Cost: one pass over the prompts for the first token, one for the second, and one over the few
     forms that begin with both. The head runs only at the positions that matter.
     """
+    return gold_filter_of(model, [(prompts, answers)], progress=progress)[0]
+
+
+def gold_filter_of(
+    model: CaptureModel,
+    parts: Sequence[tuple[Sequence[str], Sequence[Sequence[str]]]],
+    *,
+    progress: Progress | None = None,
+) -> list[NDArray[np.bool_]]:
+    """Filter several parts, each prompts with answers: what ``gold_filter`` gives of each.
+
+    A model that is read in pieces is read three times for all of them.
+    """
+    filters = [_filter(model, prompts, answers) for prompts, answers in parts]
+    accepted: list[NDArray[np.bool_]] = [np.empty(0, np.bool_)] * len(filters)
+    asked = {number: next(steps) for number, steps in enumerate(filters)}
+    while asked:
+        answered = choose_of(model, list(asked.values()), progress=progress)
+        waiting, asked = asked, {}
+        for number, choices in zip(waiting, answered, strict=True):
+            try:
+                asked[number] = filters[number].send(choices)
+            except StopIteration as end:
+                accepted[number] = end.value
+    return accepted
+
+
+def _filter(
+    model: CaptureModel, prompts: Sequence[str], answers: Sequence[Sequence[str]]
+) -> Generator[Question, list[NDArray[np.int64]], NDArray[np.bool_]]:
+    """Return which prompts are answered correctly; what has to be asked for that is yielded."""
     rows = prompt_ids(model, prompts, room=_ANSWER_TOKENS)
     forms = _forms(prompts, answers)
     trials = list(_trials(model, prompts, rows, forms))
     # The first token is mostly an opening quote, the second shows most wrong answers.
     for depth in (0, 1):
-        trials = _narrow(model, rows, trials, depth, progress)
-    chosen = choose(
-        model,
+        trials = yield from _narrow(rows, trials, depth)
+    chosen = yield Question(
         [np.concatenate([rows[trial.prompt], trial.ids]) for trial in trials],
         [len(rows[trial.prompt]) for trial in trials],
-        progress=progress,
     )
     accepted = np.zeros(len(rows), dtype=np.bool_)
     for trial, choices in zip(trials, chosen, strict=True):
@@ -216,12 +245,8 @@ def _trials(
 
 
 def _narrow(
-    model: CaptureModel,
-    rows: Sequence[NDArray[np.int64]],
-    trials: Sequence[_Trial],
-    depth: int,
-    progress: Progress | None,
-) -> list[_Trial]:
+    rows: Sequence[NDArray[np.int64]], trials: Sequence[_Trial], depth: int
+) -> Generator[Question, list[NDArray[np.int64]], list[_Trial]]:
     """Keep the trials whose token number ``depth`` is the model's own choice.
 
     Those of one prompt have the tokens before it in common: they were the model's choice too.
@@ -232,7 +257,7 @@ def _narrow(
         if len(trial.ids) > depth
     }
     starts = [len(ids) for ids in prefixes.values()]
-    chosen = choose(model, list(prefixes.values()), starts, progress=progress)
+    chosen = yield Question(list(prefixes.values()), starts)
     best = {prompt: choices[0] for prompt, choices in zip(prefixes, chosen, strict=True)}
     return [
         trial

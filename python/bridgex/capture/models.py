@@ -12,12 +12,15 @@ import transformers
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
+from bridgex.capture.checkpoint import open_checkpoint
 from bridgex.capture.convert import convert_gguf
+from bridgex.capture.costs import available, measure
 from bridgex.capture.digests import config_digest, tokenizer_digest, weight_files, weights_digest
 from bridgex.capture.hub import download
 from bridgex.capture.policies import BATCH_TOKENS, check_choices, check_positive, longest_row
 from bridgex.capture.quiet import quiet_transformers
 from bridgex.capture.sites import find_family, locate_sites
+from bridgex.capture.skeleton import make_skeleton
 from bridgex.errors import InvalidInputError, ModelSupportError, NotFoundError
 from bridgex.progress import Silent
 from bridgex.schema import Provenance
@@ -26,10 +29,42 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-    from bridgex.capture.policies import Dtype, Packing, Positions, Special
+    from bridgex.capture.checkpoint import Checkpoint
+    from bridgex.capture.costs import Costs
+    from bridgex.capture.policies import Dtype, Mode, Packing, Positions, Special
     from bridgex.capture.sites import SiteModule
+    from bridgex.capture.skeleton import Skeleton
     from bridgex.progress import Reporter
     from bridgex.schema import Site
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much memory a sweep may use.
+
+    Attributes
+    ----------
+    limit
+        Bytes for the whole process (on another device than the CPU: on that device).
+    costs
+        What is needed, part by part.
+    ahead
+        Whether the next layer is read while one is in use.
+    """
+
+    limit: int
+    costs: Costs
+    ahead: bool
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that are left for the tokens that share a sweep and their sums."""
+        return self.limit - self.costs.fixed(ahead=self.ahead)
+
+    @classmethod
+    def of(cls, costs: Costs, limit: int) -> Budget:
+        """Decide whether to read ahead: where as much as a layer is left besides."""
+        return cls(limit, costs, costs.fixed(ahead=True) + costs.layer <= limit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +96,9 @@ class CaptureModel:
         Identity of everything above.
     reporter
         Hears what a user should know of passes through the model.
+    skeleton, budget
+        Of a model that is larger than memory: where its parameters come from, one layer at a
+        time, and how much memory that may take. None of one that is in memory.
     """
 
     model: PreTrainedModel
@@ -76,11 +114,13 @@ class CaptureModel:
     special_ids: NDArray[np.int64]
     provenance: Provenance
     reporter: Reporter
+    skeleton: Skeleton | None = None
+    budget: Budget | None = None
 
     @property
     def device(self) -> torch.device:
         """Where the model runs."""
-        return self.model.device
+        return self.model.device if self.skeleton is None else self.skeleton.device
 
     def is_special(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which token ids are special, in the shape of ``ids``."""
@@ -100,6 +140,8 @@ def load_model(
     special: Special = "exclude",
     positions: Positions = "prompt",
     packing: Packing = "buckets",
+    mode: Mode = "auto",
+    memory_limit: int | None = None,
     progress: Reporter | None = None,
 ) -> CaptureModel:
     """Open a causal language model for capture.
@@ -136,6 +178,13 @@ def load_model(
         ``max_tokens``. ``concat``: their tokens joined and cut into blocks of ``max_tokens``, as
         published; records run into each other, and the marks that the tokenizer adds to every
         text are left out where special tokens do not count.
+    mode
+        ``resident``: the whole model is in memory. ``sweep``: one layer at a time is, and all
+        text that fits beside it passes through. ``auto``: resident where that fits into the
+        limit. The numbers are the same, so it is no part of the identity.
+    memory_limit
+        Bytes that the process may use, or on another device than the CPU, that device. Default:
+        what is available.
     progress
         Told what is going on when it takes long, and later what a user should know of passes
         through the model.
@@ -155,26 +204,27 @@ def load_model(
     MissingDependencyError
         When a package is absent that this kind of file needs.
     """
-    check_choices(site=site, special=special, positions=positions, packing=packing, dtype=dtype)
-    check_positive(batch_tokens=batch_tokens, max_tokens=max_tokens)
+    check_choices(
+        site=site, special=special, positions=positions, packing=packing, dtype=dtype, mode=mode
+    )
+    check_positive(batch_tokens=batch_tokens, max_tokens=max_tokens, memory_limit=memory_limit)
     directory = _resolve(model, revision=revision, progress=progress)
     target = _pick_device(device)
     with quiet_transformers():
         config = _read_config(directory, trust_remote_code=trust_remote_code)
         find_family(config.get_text_config().model_type)
         tokenizer = _read_tokenizer(directory, trust_remote_code=trust_remote_code)
-        network: Any = _read_network(
-            directory,
-            dtype=torch.float32 if dtype == "auto" and target.type == "cpu" else dtype,
-            trust_remote_code=trust_remote_code,
-        )
-    network.to(target).eval().requires_grad_(requires_grad=False)
-    decoder = network.get_decoder()
-    text = decoder.config
-    context: int | None = getattr(text, "max_position_embeddings", None)
+    context: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
     longest = longest_row(
         context, packing=packing, batch_tokens=batch_tokens, max_tokens=max_tokens
     )
+    source = _Source(directory, config, target, dtype, trust_remote_code)
+    skeleton, budget = source.choose(
+        mode, limit=memory_limit, site=site, batch_tokens=batch_tokens, row_tokens=longest
+    )
+    network: Any = source.read() if skeleton is None else skeleton.network
+    decoder = network.get_decoder()
+    text = decoder.config
     sites = locate_sites(decoder, text.num_hidden_layers, text.model_type, site)
     policies = {
         "special": special,
@@ -210,7 +260,90 @@ def load_model(
             versions={"torch": torch.__version__, "transformers": transformers.__version__},
         ),
         reporter=progress or Silent(),
+        skeleton=skeleton,
+        budget=budget,
     )
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where parameters come from, and in which form."""
+
+    directory: Path
+    config: PreTrainedConfig
+    device: torch.device
+    dtype: Dtype
+    trust_remote_code: bool
+
+    def read(self) -> PreTrainedModel:
+        """Return the model with all parameters in memory."""
+        cpu = self.device.type == "cpu"
+        with quiet_transformers():
+            network: Any = _read_network(
+                self.directory,
+                dtype=torch.float32 if self.dtype == "auto" and cpu else self.dtype,
+                trust_remote_code=self.trust_remote_code,
+            )
+        network.to(self.device).eval().requires_grad_(requires_grad=False)
+        found: PreTrainedModel = network
+        return found
+
+    def choose(
+        self, mode: Mode, *, limit: int | None, site: Site, batch_tokens: int, row_tokens: int
+    ) -> tuple[Skeleton | None, Budget | None]:
+        """Return the model without parameters and its budget where it is to be swept."""
+        if mode == "resident":
+            return None, None
+        try:
+            skeleton = self.skeleton()
+            costs = measure(
+                skeleton,
+                batch_tokens=batch_tokens,
+                row_tokens=row_tokens,
+                widths=_widths(skeleton, site),
+            )
+        except ModelSupportError:
+            if mode == "sweep":
+                raise
+            return None, None
+        given = limit or available(self.device) * 9 // 10
+        if mode == "auto" and costs.resident <= given:
+            return None, None
+        return skeleton, Budget.of(costs, given)
+
+    def skeleton(self) -> Skeleton:
+        """Return the model without its parameters."""
+        checkpoint = open_checkpoint(self.directory)
+        with quiet_transformers():
+            made = make_skeleton(
+                self.config,
+                checkpoint,
+                dtype=self._skeleton_dtype(checkpoint),
+                device=self.device,
+                trust_remote_code=self.trust_remote_code,
+            )
+            made.network.generation_config = _greedy(self._generation(made.network))
+        return made
+
+    def _skeleton_dtype(self, checkpoint: Checkpoint) -> torch.dtype:
+        if self.dtype != "auto":
+            named: torch.dtype = getattr(torch, self.dtype)
+            return named
+        if self.device.type == "cpu":
+            return torch.float32
+        found = self.config.dtype
+        return found if isinstance(found, torch.dtype) else checkpoint.dtype
+
+    def _generation(self, network: Any) -> Any:
+        if (self.directory / "generation_config.json").is_file():
+            return GenerationConfig.from_pretrained(self.directory)
+        return network.generation_config
+
+
+def _widths(skeleton: Skeleton, site: Site) -> list[int]:
+    text = skeleton.decoder.config
+    sites = locate_sites(skeleton.decoder, text.num_hidden_layers, text.model_type, site)
+    return [found.width for found in sites]
 
 
 def _resolve(model: str | Path, *, revision: str | None, progress: Reporter | None) -> Path:

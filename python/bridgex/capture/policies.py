@@ -11,6 +11,7 @@ Special = Literal["exclude", "include"]
 Positions = Literal["prompt", "last", "all"]
 Packing = Literal["buckets", "concat"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Mode = Literal["auto", "resident", "sweep"]
 
 BATCH_TOKENS = 2048
 """Tokens of a forward pass, unless chosen otherwise."""
@@ -19,7 +20,9 @@ BLOCK_TOKENS = 2048
 """Tokens of a block of ``packing="concat"``, unless chosen otherwise: as published."""
 
 
-def check_choices(*, site: str, special: str, positions: str, packing: str, dtype: str) -> None:
+def check_choices(
+    *, site: str, special: str, positions: str, packing: str, dtype: str, mode: str
+) -> None:
     """Refuse a choice that does not exist, with those that do."""
     for name, value, allowed in (
         ("site", site, get_args(Site)),
@@ -27,6 +30,7 @@ def check_choices(*, site: str, special: str, positions: str, packing: str, dtyp
         ("positions", positions, get_args(Positions)),
         ("packing", packing, get_args(Packing)),
         ("dtype", dtype, get_args(Dtype)),
+        ("mode", mode, get_args(Mode)),
     ):
         if value not in allowed:
             raise InvalidInputError(

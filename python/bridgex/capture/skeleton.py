@@ -1,0 +1,262 @@
+"""A model without its parameters, and the parts in which these are loaded and dropped again."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from accelerate import (  # type: ignore[import-untyped]  # it carries no annotations
+    init_empty_weights,
+)
+from torch import nn
+from transformers import AutoModelForCausalLM
+from transformers.conversion_mapping import get_model_conversion_mapping
+from transformers.core_model_loading import (
+    WeightConverter,
+    WeightRenaming,
+    convert_and_load_state_dict_in_model,
+    rename_source_key,
+)
+from transformers.modeling_utils import LoadStateDictConfig
+
+from bridgex.capture.quiet import quiet_transformers
+from bridgex.errors import InvalidInputError, ModelSupportError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+    from bridgex.capture.checkpoint import Checkpoint
+
+Group = int | str
+"""What is loaded at once: a layer by its number, ``SURROUNDINGS`` or ``HEAD``."""
+
+SURROUNDINGS = "surroundings"
+"""Everything of the decoder outside its layers: embeddings, the last norm."""
+
+HEAD = "head"
+"""The language-model head."""
+
+
+@dataclass(frozen=True, eq=False)
+class Skeleton:
+    """A causal language model whose parameters come and go group by group.
+
+    Attributes
+    ----------
+    network, decoder, layers
+        The model, the part of it without the head, and the decoder's layers. Parameters are on
+        the meta device but while their group is loaded; buffers are real.
+    checkpoint
+        Where parameters come from.
+    keys
+        For every group the checkpoint's tensors that it is made of.
+    names
+        For every group the parameters and persistent buffers that it must have.
+    device
+        Where parameters are put.
+    """
+
+    network: PreTrainedModel
+    decoder: PreTrainedModel
+    layers: Sequence[nn.Module]
+    checkpoint: Checkpoint
+    device: torch.device
+    keys: Mapping[Group, tuple[str, ...]]
+    names: Mapping[Group, tuple[str, ...]]
+    tied: Mapping[str, str]
+    _loading: Any = field(repr=False)
+
+    def parameter(self, name: str) -> torch.Tensor:
+        """Return a parameter or buffer by its name."""
+        path, _, leaf = name.rpartition(".")
+        held: torch.Tensor = getattr(self.network.get_submodule(path), leaf)
+        return held
+
+    def load(self, group: Group) -> None:
+        """Read the parameters of a group.
+
+        Raises
+        ------
+        ModelSupportError
+            When the checkpoint lacks some of them, or their shapes differ from the model's.
+        InvalidInputError
+            When they cannot be read.
+        """
+        with self.checkpoint.slices(self.keys[group]) as slices, quiet_transformers():
+            try:
+                info, _ = convert_and_load_state_dict_in_model(self.network, slices, self._loading)
+            except (OSError, RuntimeError, ValueError) as error:
+                raise InvalidInputError(
+                    f"the weights of {_describe(group)} could not be loaded: {error}",
+                    hint="Download the model again, or check the disk and memory.",
+                ) from error
+        for name, source in self.tied.items():
+            if name in self.names[group]:
+                _set(self.network, name, self.parameter(source))
+        absent = [name for name in self.names[group] if self.parameter(name).is_meta]
+        if absent or info.mismatched_keys or info.conversion_errors:
+            raise ModelSupportError(
+                f"the checkpoint lacks parameters of {_describe(group)}, or they have other "
+                f"shapes: {', '.join([*absent, *map(str, info.mismatched_keys)][:3])}",
+                hint="Use the complete weights of a causal language model.",
+            )
+
+    def drop(self, group: Group) -> None:
+        """Forget the parameters of a group. Buffers stay: some come from no file."""
+        sources = [self.tied[name] for name in self.names[group] if name in self.tied]
+        for name in (*self.names[group], *sources):
+            held = self.parameter(name)
+            if isinstance(held, nn.Parameter):
+                _set(self.network, name, nn.Parameter(held.to("meta"), requires_grad=False))
+
+    def pretend(self, names: Iterable[str]) -> None:
+        """Give parameters the value zero, in no memory: where only shapes are wanted."""
+        for name in names:
+            held = self.parameter(name)
+            zeros = torch.zeros((), dtype=held.dtype, device=self.device).expand(held.shape)
+            _set(self.network, name, nn.Parameter(zeros, requires_grad=False))
+
+
+def make_skeleton(
+    config: PreTrainedConfig,
+    checkpoint: Checkpoint,
+    *,
+    dtype: torch.dtype,
+    device: torch.device,
+    trust_remote_code: bool,
+) -> Skeleton:
+    """Build a model without its parameters.
+
+    Raises
+    ------
+    ModelSupportError
+        When the checkpoint is quantised, or the layers cannot be told from the rest.
+    """
+    if getattr(config, "quantization_config", None) is not None:
+        raise ModelSupportError(
+            "a quantised checkpoint cannot be read in pieces",
+            hint="Use the model's unquantised weights, or --mode resident.",
+        )
+    untyped: Any = AutoModelForCausalLM
+    with init_empty_weights(include_buffers=False):
+        network = untyped.from_config(
+            deepcopy(config), dtype=dtype, trust_remote_code=trust_remote_code
+        )
+    network.eval().requires_grad_(requires_grad=False)
+    for module in network.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            setattr(module, name, buffer.to(device))
+    decoder = network.get_decoder()
+    layers = _find_layers(network, decoder)
+    weights: Any = get_model_conversion_mapping(network)
+    places = _places(network, checkpoint, weights)
+    groups = _Groups(network, decoder, layers)
+    state = network.state_dict()
+    names = groups.split({name: name for name in state})
+    tied = {
+        name: source
+        for target, of in network.all_tied_weights_keys.items()
+        for name, source in ((target, of), (of, target))
+        if name not in places.values() and source in places.values()
+    }
+    keys = groups.split(places)
+    for name, source in tied.items():
+        keys[groups.of(name)] += tuple(key for key, place in places.items() if place == source)
+    return Skeleton(
+        network=network,
+        decoder=decoder,
+        layers=tuple(layers),
+        checkpoint=checkpoint,
+        device=device,
+        keys=keys,
+        names=names,
+        tied=tied,
+        _loading=LoadStateDictConfig(
+            device_map={"": device},
+            dtype=dtype,
+            dtype_plan=network._get_dtype_plan(dtype),  # noqa: SLF001  (as its own loading does)
+            weight_mapping=weights,
+        ),
+    )
+
+
+class _Groups:
+    """Tells the group of a parameter from its name."""
+
+    def __init__(self, network: Any, decoder: nn.Module, layers: nn.ModuleList) -> None:
+        paths = {id(module): name for name, module in network.named_modules()}
+        self._decoder = paths[id(decoder)]
+        self._layers = paths[id(layers)] + "."
+        head = network.get_output_embeddings()
+        self._head = None if head is None else paths[id(head)] + "."
+        self._all: list[Group] = [*range(len(layers)), SURROUNDINGS, HEAD]
+
+    def of(self, name: str) -> Group | None:
+        """Return the group, or None for what is never needed."""
+        if name.startswith(self._layers):
+            return int(name.removeprefix(self._layers).partition(".")[0])
+        if self._head is not None and name.startswith(self._head):
+            return HEAD
+        if not self._decoder or name.startswith(self._decoder + "."):
+            return SURROUNDINGS
+        return None
+
+    def split(self, places: Mapping[str, str]) -> dict[Any, tuple[str, ...]]:
+        """Sort keys into groups by the parameter that each belongs to."""
+        result: dict[Group | None, list[str]] = {group: [] for group in self._all}
+        for key, name in places.items():
+            result.setdefault(self.of(name), []).append(key)
+        return {group: tuple(keys) for group, keys in result.items() if group is not None}
+
+
+def _find_layers(network: Any, decoder: Any) -> nn.ModuleList:
+    count = decoder.config.num_hidden_layers
+    classes = set(network._no_split_modules or ())  # noqa: SLF001  (no public name exists)
+    found = [
+        module
+        for module in decoder.modules()
+        if isinstance(module, nn.ModuleList)
+        and len(module) == count
+        and (not classes or {type(layer).__name__ for layer in module} <= classes)
+    ]
+    if len(found) != 1:
+        raise ModelSupportError(
+            f"one list of {count} layers of {', '.join(sorted(classes)) or 'a known class'} was "
+            f"expected in {type(decoder).__name__}, {len(found)} were found",
+            hint="Use --mode resident.",
+        )
+    return found[0]
+
+
+def _places(network: Any, checkpoint: Checkpoint, weights: list[Any]) -> dict[str, str]:
+    """Return for every tensor of the checkpoint the (first) parameter that it becomes.
+
+    A tensor that the model has no place for is left out.
+    """
+    renamings = [entry for entry in weights if isinstance(entry, WeightRenaming)]
+    converters = [entry for entry in weights if isinstance(entry, WeightConverter)]
+    state = network.state_dict()
+    prefix = network.base_model_prefix
+    places = {}
+    for key in checkpoint.tensors:
+        name, _ = rename_source_key(key, renamings, converters, prefix, state)
+        if name not in state and key in state:
+            name, _ = rename_source_key(key, [], [], prefix, state)
+        if name in state:
+            places[key] = name
+    return places
+
+
+def _set(network: nn.Module, name: str, value: torch.Tensor) -> None:
+    path, _, leaf = name.rpartition(".")
+    setattr(network.get_submodule(path), leaf, value)
+
+
+def _describe(group: Group) -> str:
+    if isinstance(group, int):
+        return f"layer {group}"
+    return "the head" if group == HEAD else "the embeddings"

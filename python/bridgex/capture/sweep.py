@@ -1,0 +1,289 @@
+"""All waiting batches through one layer after the other: every parameter is read once.
+
+The hidden states of the batches stay in memory and are overwritten by every layer; of the
+parameters only one layer's are there (two while the next one is read in the background).
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from ctypes import CDLL
+from dataclasses import dataclass
+from sys import platform
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+
+from bridgex.capture.batching import Row, batches, prompt_rows, record_rows
+from bridgex.capture.not_finite import not_finite_error, shown_text
+from bridgex.capture.passes import decoder_pass
+from bridgex.capture.recorder import reading
+from bridgex.capture.recording import Recorded, Shared, finish, record
+from bridgex.capture.skeleton import HEAD, SURROUNDINGS
+from bridgex.capture.sums import Means, Sums
+from bridgex.schema import NeuronStatistics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from bridgex.capture.batching import Batch
+    from bridgex.capture.choices import Question
+    from bridgex.capture.models import Budget, CaptureModel
+    from bridgex.capture.skeleton import Group, Skeleton
+    from bridgex.capture.sums import Reading
+    from bridgex.progress import Progress
+
+
+class _Waiting(NamedTuple):
+    """A batch and where it is on its way."""
+
+    batch: Batch
+    recorded: Recorded
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """Batches of one part.
+
+    Attributes
+    ----------
+    batches
+        What is run.
+    read, keep
+        Makes what hears of the values of some layers, and takes it when all batches were there.
+    finished
+        Gets the rows of every batch and their last hidden states (row, token, width).
+    units
+        By how much a batch advances the progress.
+    """
+
+    batches: Sequence[Batch]
+    read: Callable[[int], Reading] | None = None
+    keep: Callable[[Any], None] | None = None
+    finished: Callable[[Batch, Tensor], None] | None = None
+    units: Callable[[Batch], int] = lambda batch: len(batch.rows)
+
+
+def sweep_statistics(
+    model: CaptureModel, parts: Sequence[Sequence[str]], *, progress: Progress | None = None
+) -> list[NeuronStatistics]:
+    """Return the statistics of several parts, as ``collect_statistics`` does of each."""
+    found: list[list[NeuronStatistics]] = [[] for _ in parts]
+
+    def job(records: Sequence[str], layers: list[NeuronStatistics]) -> _Job:
+        return _Job(
+            batches=list(batches(record_rows(model, records), batch_tokens=model.batch_tokens)),
+            read=lambda layer: Sums([model.sites[layer]], model.device),
+            keep=lambda sums: layers.append(sums.result(len(records))),
+            units=lambda batch: batch.ids.size,
+        )
+
+    _sweep(model, [job(*part) for part in zip(parts, found, strict=True)], progress)
+    return [NeuronStatistics.of_layers(layers) for layers in found]
+
+
+def sweep_probes(
+    model: CaptureModel,
+    parts: Sequence[Sequence[str]],
+    *,
+    neurons: Sequence[NDArray[np.int64]] | None = None,
+    progress: Progress | None = None,
+) -> list[tuple[NDArray[np.float32], ...]]:
+    """Return the activations of several lists of prompts, as ``collect_probes`` does of each."""
+    found: list[list[NDArray[np.float32]]] = [[] for _ in parts]
+
+    def job(prompts: Sequence[str], layers: list[NDArray[np.float32]]) -> _Job:
+        def read(layer: int) -> Means:
+            wanted = None if neurons is None else [neurons[layer]]
+            return Means([model.sites[layer]], model.device, len(prompts), wanted)
+
+        return _Job(
+            batches=list(batches(prompt_rows(model, prompts), batch_tokens=model.batch_tokens)),
+            read=read,
+            keep=lambda means: layers.extend(means.result()),
+        )
+
+    _sweep(model, [job(*part) for part in zip(parts, found, strict=True)], progress)
+    return [tuple(layers) for layers in found]
+
+
+def sweep_states(
+    model: CaptureModel, questions: Sequence[Question], *, progress: Progress | None = None
+) -> list[list[Tensor]]:
+    """Return for every question and row the last hidden states (position, width) that matter."""
+    found = [[torch.empty(0)] * len(question.rows) for question in questions]
+
+    def job(question: Question, states: list[Tensor]) -> _Job:
+        def keep(batch: Batch, hidden: Tensor) -> None:
+            for row, state in zip(batch.rows, hidden, strict=True):
+                states[row] = state[question.starts[row] - 1 :].clone()
+
+        rows = [Row(ids, np.ones(len(ids), dtype=np.bool_)) for ids in question.rows]
+        return _Job(batches=list(batches(rows, batch_tokens=model.batch_tokens)), finished=keep)
+
+    _sweep(model, [job(*part) for part in zip(questions, found, strict=True)], progress)
+    return found
+
+
+@contextmanager
+def loaded_head(model: CaptureModel) -> Iterator[None]:
+    """Have the language-model head in memory."""
+    if model.skeleton is None:
+        yield
+        return
+    with _loaded(model.skeleton, HEAD):
+        yield
+
+
+def _sweep(model: CaptureModel, jobs: Sequence[_Job], progress: Progress | None) -> None:
+    """Run the batches of all jobs through the model, layer by layer.
+
+    Raises
+    ------
+    ModelSupportError
+        When the layers cannot be run one at a time, or one was not read with every token.
+    InvalidInputError
+        When an activation is no number, or the parameters cannot be read.
+
+    Notes
+    -----
+    Memory: the hidden states of all batches and the recorded arguments, one layer (or the
+    embeddings), and what one batch needs in a layer.
+    """
+    skeleton = _skeleton(model)
+    waiting = _record(skeleton, jobs)
+    share = _Share(jobs, progress)
+    with closing(_layers(skeleton, ahead=_budget(model).ahead)) as layers:
+        for layer in layers:
+            for job, items in zip(jobs, waiting, strict=True):
+                _visit(model, job, items, layer)
+            share.tell(layer + 1, len(skeleton.layers))
+    if any(job.finished for job in jobs):
+        _finish(skeleton, jobs, waiting)
+
+
+def _skeleton(model: CaptureModel) -> Skeleton:
+    assert model.skeleton is not None
+    return model.skeleton
+
+
+def _budget(model: CaptureModel) -> Budget:
+    assert model.budget is not None
+    return model.budget
+
+
+def _record(skeleton: Skeleton, jobs: Sequence[_Job]) -> list[list[_Waiting]]:
+    shared = Shared()
+    with _loaded(skeleton, SURROUNDINGS):
+        return [
+            [
+                _Waiting(batch, record(skeleton.layers, _pass(skeleton, batch), shared))
+                for batch in job.batches
+            ]
+            for job in jobs
+        ]
+
+
+def _pass(skeleton: Skeleton, batch: Batch) -> Callable[[], Any]:
+    return decoder_pass(skeleton.decoder, batch.ids, skeleton.device)
+
+
+def _layers(skeleton: Skeleton, *, ahead: bool) -> Generator[int]:
+    """Yield the layers, each loaded; the next one is read meanwhile if there is room."""
+    count = len(skeleton.layers)
+    try:
+        with ThreadPoolExecutor(1) as background:
+            coming = background.submit(skeleton.load, 0)
+            for layer in range(count):
+                coming.result()
+                if ahead and layer + 1 < count:
+                    coming = background.submit(skeleton.load, layer + 1)
+                yield layer
+                skeleton.drop(layer)
+                _give_back()
+                if not ahead and layer + 1 < count:
+                    coming = background.submit(skeleton.load, layer + 1)
+    finally:
+        for layer in range(count):
+            skeleton.drop(layer)
+
+
+def _visit(model: CaptureModel, job: _Job, items: Sequence[_Waiting], layer: int) -> None:
+    module = _skeleton(model).layers[layer]
+    if job.read is None:
+        for _, recorded in items:
+            with torch.inference_mode():
+                recorded.hidden.copy_(recorded.calls[layer].run(module, recorded.hidden))
+        return
+    into = job.read(layer)
+    sites = model.sites[layer : layer + 1]
+    with reading(sites, into.add) as meter:
+        for batch, recorded in items:
+            into.open(batch)
+            with torch.inference_mode(), meter.forward(batch.ids.size):
+                after = recorded.calls[layer].run(module, recorded.hidden)
+            found = into.not_finite()
+            if found is not None:
+                raise not_finite_error((layer, found[1]), _where(model, batch))
+            into.keep()
+            recorded.hidden.copy_(after)
+    if job.keep:
+        job.keep(into)
+
+
+def _where(model: CaptureModel, batch: Batch) -> str:
+    """Say on which text a layer gave what is no number."""
+    text = shown_text(model, batch.ids[0])
+    if len(batch.rows) == 1:
+        return f"on {text!r}"
+    return f"in a batch of {len(batch.rows)} texts, {text!r} the first of them"
+
+
+def _finish(
+    skeleton: Skeleton, jobs: Sequence[_Job], waiting: Sequence[Sequence[_Waiting]]
+) -> None:
+    """Hand out the decoder's output: what comes after its layers is applied."""
+    with _loaded(skeleton, SURROUNDINGS):
+        for job, items in zip(jobs, waiting, strict=True):
+            if job.finished is None:
+                continue
+            for batch, recorded in items:
+                output = finish(skeleton.layers, _pass(skeleton, batch), recorded)
+                job.finished(batch, output.last_hidden_state)
+
+
+@contextmanager
+def _loaded(skeleton: Skeleton, group: Group) -> Iterator[None]:
+    try:
+        skeleton.load(group)
+        yield
+    finally:
+        skeleton.drop(group)
+        _give_back()
+
+
+class _Share:
+    """Tells progress, spread over the layers."""
+
+    def __init__(self, jobs: Sequence[_Job], progress: Progress | None) -> None:
+        self._progress = progress
+        self._total = sum(job.units(batch) for job in jobs for batch in job.batches)
+        self._told = 0
+
+    def tell(self, layers: int, count: int) -> None:
+        """Say that some of the layers are done."""
+        done = self._total * layers // count
+        if self._progress is not None and done > self._told:
+            self._progress.advance(done - self._told)
+        self._told = done
+
+
+def _give_back() -> None:
+    """Return freed memory to the system: the allocator keeps pieces below 32 MB otherwise."""
+    if platform == "linux":
+        CDLL(None).malloc_trim(0)

@@ -1,0 +1,198 @@
+"""One layer at a time gives the bits of the whole model in memory."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from bridgex.capture import collect_probes, collect_statistics, gold_filter
+from bridgex.capture.choices import choose
+from bridgex.capture.collect import collect_probes_of, collect_statistics_of
+from bridgex.capture.gold import gold_filter_of
+from bridgex.capture.models import load_model
+from bridgex.capture.sites import FAMILIES
+from bridgex.errors import InvalidInputError, ModelSupportError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bridgex.capture import CaptureModel
+    from bridgex.schema import NeuronStatistics
+
+    OpenModel = Callable[..., CaptureModel]
+
+RECORDS = ('English:"dog"', "Hund und Katze", "the\nthird", "das Haus", "", "水")
+TEXTS = [text for text in RECORDS if text]
+
+
+def assert_equal(left: NeuronStatistics, right: NeuronStatistics) -> None:
+    for name in ("positive_count", "sum", "sum_squares", "maximum"):
+        np.testing.assert_array_equal(getattr(left, name), getattr(right, name))
+    assert (left.token_count, left.record_count) == (right.token_count, right.record_count)
+
+
+def assert_on_meta(model: CaptureModel) -> None:
+    assert {parameter.device.type for parameter in model.model.parameters()} == {"meta"}
+
+
+@pytest.mark.parametrize("architecture", sorted(FAMILIES))
+def test_a_sweep_equals_the_resident_model(architecture: str, open_model: OpenModel) -> None:
+    whole = open_model(architecture, mode="resident", batch_tokens=32)
+    swept = open_model(architecture, mode="sweep", batch_tokens=32)
+    assert swept.provenance == whole.provenance
+
+    both = collect_statistics_of(swept, [RECORDS, RECORDS[:2]])
+    assert_equal(both[0], collect_statistics(whole, RECORDS))
+    assert_equal(both[1], collect_statistics(whole, RECORDS[:2]))
+    for left, right in zip(collect_probes(swept, TEXTS), collect_probes(whole, TEXTS), strict=True):
+        np.testing.assert_array_equal(left, right)
+    rows = [np.array(whole.tokenizer(text).input_ids) for text in TEXTS]
+    starts = [1] * len(rows)
+    for word, other in zip(choose(swept, rows, starts), choose(whole, rows, starts), strict=True):
+        np.testing.assert_array_equal(word, other)
+    assert_on_meta(swept)
+
+
+def test_several_word_lists_share_their_sweeps(open_model: OpenModel) -> None:
+    whole, swept = (open_model("gemma2", mode=mode) for mode in ("resident", "sweep"))
+    right = choose(whole, [np.array(whole.tokenizer('a:"').input_ids)], [4])[0]
+    answer = str(whole.tokenizer.decode(right[:1].tolist()))
+    parts: list[Any] = [(TEXTS, [["Hund"]] * len(TEXTS)), ([], []), (['a:"'], [[answer or "x"]])]
+    for found, (prompts, answers) in zip(gold_filter_of(swept, parts), parts, strict=True):
+        np.testing.assert_array_equal(found, gold_filter(whole, prompts, answers))
+    probes = collect_probes_of(swept, [TEXTS, TEXTS[:1]])
+    for left, matrix in zip(probes[1], collect_probes(whole, TEXTS[:1]), strict=True):
+        np.testing.assert_array_equal(left, matrix)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("shard", ["5GB", "20KB"])
+def test_shards_and_tied_embeddings(
+    model_directory: Callable[..., Path], tmp_path: Path, tied: bool, shard: str
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    source = model_directory("llama", tie_word_embeddings=tied)
+    untyped: Any = AutoModelForCausalLM
+    untyped.from_pretrained(source).save_pretrained(tmp_path, max_shard_size=shard)
+    AutoTokenizer.from_pretrained(source).save_pretrained(tmp_path)
+    whole, swept = (load_model(tmp_path, device="cpu", mode=mode) for mode in ("resident", "sweep"))
+    assert_equal(collect_statistics(swept, RECORDS), collect_statistics(whole, RECORDS))
+    ids = np.array(whole.tokenizer(TEXTS[0]).input_ids)
+    np.testing.assert_array_equal(choose(swept, [ids], [1])[0], choose(whole, [ids], [1])[0])
+    assert_on_meta(swept)
+
+
+def test_half_precision_is_swept_as_it_is_run(model_directory: Callable[..., Path]) -> None:
+    whole, swept = (
+        load_model(model_directory("qwen2"), device="cpu", dtype="bfloat16", mode=mode)
+        for mode in ("resident", "sweep")
+    )
+    assert swept.provenance.policies["dtype"] == "bfloat16"
+    assert_equal(collect_statistics(swept, RECORDS), collect_statistics(whole, RECORDS))
+
+
+def test_reading_ahead_changes_nothing(open_model: OpenModel) -> None:
+    ahead = open_model(mode="sweep")
+    costs = ahead.budget.costs if ahead.budget else None
+    assert costs is not None
+    tight = open_model(mode="sweep", memory_limit=costs.fixed(ahead=False) + 10_000)
+    assert ahead.budget is not None
+    assert ahead.budget.ahead
+    assert tight.budget is not None
+    assert not tight.budget.ahead
+    assert_equal(collect_statistics(tight, RECORDS), collect_statistics(ahead, RECORDS))
+
+
+def test_auto_holds_the_model_where_it_fits(open_model: OpenModel) -> None:
+    assert open_model().skeleton is None
+    assert open_model(memory_limit=1 << 40).skeleton is None
+    assert open_model(memory_limit=1 << 20).skeleton is not None
+
+
+def test_layers_that_see_something_else_are_refused(open_model: OpenModel) -> None:
+    model = open_model(mode="sweep")
+    decoder: Any = model.decoder
+    layer = decoder.layers[1]
+    own = type(layer).__call__
+
+    class Doubled(type(layer)):  # type: ignore[misc]  # the class is known at run time only
+        def __call__(self, hidden: torch.Tensor, **kwargs: Any) -> Any:
+            return own(self, hidden * 2, **kwargs)
+
+    layer.__class__ = Doubled
+    with pytest.raises(ModelSupportError, match="layer 1 gets something else"):
+        collect_statistics(model, RECORDS)
+    assert_on_meta(model)
+
+
+def test_nothing_stays_loaded_after_an_error(open_model: OpenModel) -> None:
+    model = open_model(mode="sweep")
+
+    class Failing:
+        def advance(self, amount: int) -> None:
+            del amount
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        collect_statistics(model, RECORDS, progress=Failing())
+    assert_on_meta(model)
+
+
+def test_an_activation_that_is_no_number_is_named(
+    model_directory: Callable[..., Path], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(model_directory("llama"), tmp_path, dirs_exist_ok=True)
+    tensors = load_file(tmp_path / "model.safetensors")
+    tensors["model.layers.1.mlp.up_proj.weight"][5] = torch.nan
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    model = load_model(tmp_path, device="cpu", mode="sweep", site="post")
+    with pytest.raises(InvalidInputError, match=r"layer 1, neuron 5.*on 'Hund'"):
+        collect_statistics(model, ["Hund"])
+
+
+def test_a_parameter_that_is_missing_is_named(
+    model_directory: Callable[..., Path], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(model_directory("llama"), tmp_path, dirs_exist_ok=True)
+    tensors = load_file(tmp_path / "model.safetensors")
+    del tensors["model.layers.2.mlp.up_proj.weight"]
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    model = load_model(tmp_path, device="cpu", mode="sweep")
+    with pytest.raises(ModelSupportError, match=r"layer 2.*up_proj\.weight"):
+        collect_statistics(model, ["Hund"])
+
+
+def test_pickled_weights_are_held_whole(
+    model_directory: Callable[..., Path], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    shutil.copytree(model_directory("llama"), tmp_path, dirs_exist_ok=True)
+    torch.save(load_file(tmp_path / "model.safetensors"), tmp_path / "pytorch_model.bin")
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(ModelSupportError, match="safetensors files are needed"):
+        load_model(tmp_path, device="cpu", mode="sweep")
+    assert load_model(tmp_path, device="cpu", memory_limit=1 << 20).skeleton is None
+
+
+def test_quantised_weights_are_refused(
+    model_directory: Callable[..., Path], tmp_path: Path
+) -> None:
+    import json
+
+    shutil.copytree(model_directory("llama"), tmp_path, dirs_exist_ok=True)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "fp8"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelSupportError, match="quantised"):
+        load_model(tmp_path, device="cpu", mode="sweep")
