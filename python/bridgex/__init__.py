@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bridgex.pipeline import Request, run
     from bridgex.schema import Pair
     from bridgex.store import Store
+    from bridgex.texts import open_text
 
 __all__ = [
     "BridgexError",
@@ -42,6 +43,7 @@ __all__ = [
     "ingest_corpus",
     "ingest_probes",
     "load_model",
+    "open_text",
     "overlap",
     "overlap_counts",
     "rank_bridges",
@@ -63,6 +65,7 @@ _HOMES = {
     "ingest_corpus": "engines.local",
     "ingest_probes": "engines.local",
     "load_model": "capture",
+    "open_text": "texts",
     "overlap": "analysis",
     "overlap_counts": "analysis",
     "rank_bridges": "analysis",

@@ -1,8 +1,8 @@
-"""Text in: the records of a corpus, and the parts that records and word pairs are stored in.
+"""The parts that the records of a corpus, and word pairs, are stored in.
 
-A *record* is one line of a text file, or one word pair of a lexicon. Where a part begins and ends
-follows from the records alone, never from a machine, a clock or the number of workers. A part
-knows its *place*: how many records come before it, and a digest chained over all of them. Text
+A *record* is a sentence or document of a text, or one word pair of a lexicon. Where a part begins
+and ends follows from the records alone, never from a machine, a clock or the number of workers. A
+part knows its *place*: how many records come before it, and a digest chained over all of them. Text
 that was appended to a file leaves every earlier place as it was; text that was changed does not.
 """
 
@@ -12,15 +12,13 @@ import hashlib
 import json
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bridgex.errors import InvalidInputError, NotFoundError
+from bridgex.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
@@ -122,66 +120,6 @@ class WordPart:
     def record_digests(self) -> NDArray[np.uint64]:
         """Return the first eight bytes of every word pair's SHA-256, uint64 (record,)."""
         return _short_digests(_digest(_word_text(word)) for word in self.records)
-
-
-def read_records(path: str | os.PathLike[str]) -> Iterator[str]:
-    """Read a text file record by record: one record per line that is not blank.
-
-    Parameters
-    ----------
-    path
-        A UTF-8 text file, with or without a byte order mark.
-
-    Returns
-    -------
-    Iterator[str]
-        The lines without their line ends. One line is in memory at a time.
-
-    Raises
-    ------
-    NotFoundError
-        If there is no such file.
-    InvalidInputError
-        If the path is a directory or cannot be read; while iterating, if a line is not UTF-8
-        or the file holds no record.
-    """
-    file = Path(path)
-    if file.is_dir():
-        raise InvalidInputError(
-            f"expected a text file, but {file} is a directory", hint="Name a file inside it."
-        )
-    if not file.exists():
-        raise NotFoundError(f"there is no text file {file}", hint="Check the path.")
-    return _records(file)
-
-
-def _records(file: Path) -> Iterator[str]:
-    empty = True
-    try:
-        with file.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                record = _decode(line, number, file)
-                if record.strip():
-                    empty = False
-                    yield record
-    except OSError as error:
-        raise InvalidInputError(f"cannot read {file}: {error.strerror}") from error
-    if empty:
-        raise InvalidInputError(
-            f"{file} holds no text: every line is blank, or the file is empty",
-            hint="Give a file with one sentence or document per line.",
-        )
-
-
-def _decode(line: bytes, number: int, file: Path) -> str:
-    try:
-        return line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise InvalidInputError(
-            f"{file} is not UTF-8: line {number}, byte {error.start + 1} is "
-            f"0x{line[error.start]:02x}",
-            hint="Convert the file to UTF-8, for example with iconv.",
-        ) from error
 
 
 def split_parts(

@@ -267,7 +267,7 @@ def test_a_bad_lexicon_is_refused_and_nothing_is_written(
         (("--lexicon", "missing.txt"), 1, "no such file: missing.txt"),
         (("--text", "sw=missing.txt"), 1, "no such file: missing.txt"),
         (("--text", "sw"), 2, "expected LANGUAGE=FILE"),
-        (("--text", "sw=LICENSE", "--text", "ja=latin1"), 1, "is not UTF-8"),
+        (("--text", "sw=requirements/demo.txt", "--text", "ja=latin1"), 1, "is not UTF-8"),
         (("--output", "missing/x.json"), 2, "no directory missing"),
         (("--text", "id=README.md"), 1, "more than one file for id"),
         (("--top-percent", "0.1"), 1, "is no neuron"),

@@ -1,65 +1,18 @@
-"""Reading text files and splitting them into parts."""
+"""Splitting texts and word lists into parts."""
 
 from __future__ import annotations
 
 import hashlib
-import tracemalloc
 from itertools import islice, repeat
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from tests.faults.places import open_place, unprivileged
 
-from bridgex.corpora import CHAIN_START, read_records, split_parts, split_words
-from bridgex.errors import InvalidInputError, NotFoundError
+from bridgex.corpora import CHAIN_START, split_parts, split_words
+from bridgex.errors import InvalidInputError
 from bridgex.schema import Pair, WordPair
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 PAIR = Pair("id", "tl")
-
-
-def text_file(tmp_path: Path, content: bytes) -> Path:
-    path = tmp_path / "text.txt"
-    path.write_bytes(content)
-    return path
-
-
-def test_a_record_is_a_line_that_is_not_blank(tmp_path: Path) -> None:
-    path = text_file(tmp_path, "\ufeffhabari\r\n\n  \t\n dunia \u2028x\nmwisho".encode())
-    assert list(read_records(path)) == ["habari", " dunia \u2028x", "mwisho"]
-
-
-def test_a_missing_file_is_refused_before_anything_is_read(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match=r"no text file .*absent\.txt"):
-        read_records(tmp_path / "absent.txt")
-
-
-def test_a_directory_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="is a directory"):
-        read_records(tmp_path)
-
-
-@pytest.mark.parametrize("content", [b"", b"\n\n", b" \t\r\n"])
-def test_a_file_without_text_is_refused(tmp_path: Path, content: bytes) -> None:
-    with pytest.raises(InvalidInputError, match="holds no text"):
-        list(read_records(text_file(tmp_path, content)))
-
-
-def test_a_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
-    path = text_file(tmp_path, b"one\ntwo\nna\xefve\n")
-    with pytest.raises(InvalidInputError, match="not UTF-8: line 3, byte 3 is 0xef"):
-        list(read_records(path))
-
-
-def test_a_file_that_may_not_be_read_is_refused() -> None:
-    with open_place() as place:
-        path = text_file(place, b"one\n")
-        path.chmod(0)
-        with unprivileged(), pytest.raises(InvalidInputError, match="Permission denied"):
-            list(read_records(path))
 
 
 def test_parts_take_whole_records_up_to_their_size() -> None:
@@ -97,19 +50,6 @@ def test_record_digests_are_the_first_bytes_of_sha256() -> None:
 def test_parts_are_made_as_they_are_asked_for() -> None:
     endless = split_parts(repeat("habari ya dunia"), language="sw", part_bytes=100)
     assert [len(part.records) for part in islice(endless, 3)] == [6, 6, 6]
-
-
-def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
-    path = text_file(tmp_path, b"a sentence of some length\n" * 100_000)
-    tracemalloc.start()
-    try:
-        parts = split_parts(read_records(path), language="sw", part_bytes=16_384)
-        count = sum(len(part.records) for part in parts)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert count == 100_000
-    assert peak < 500_000 < path.stat().st_size
 
 
 def test_nothing_makes_no_part() -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridgex.cli.options import (
-    LanguageFile,
     StoreLocation,
     capture_options,
     gold_option,
@@ -16,6 +15,7 @@ from bridgex.cli.options import (
     pair_options,
     probe_dtype_option,
     store_options,
+    text_options,
 )
 from bridgex.cli.spectrum_options import PERCENT
 
@@ -39,14 +39,7 @@ def command() -> None:
 @command.command()
 @MODEL
 @STORE
-@click.option(
-    "--text",
-    "texts",
-    type=LanguageFile(),
-    multiple=True,
-    required=True,
-    help="A language and a UTF-8 file with a sentence or document on every line. Repeatable.",
-)
+@text_options
 @click.option(
     "--corpus", default="default", show_default=True, help="Name, for several of a language."
 )
@@ -55,23 +48,25 @@ def command() -> None:
 def corpus(
     model: str,
     store: str,
-    texts: tuple[tuple[str, Path], ...],
+    texts: tuple[tuple[str, str], ...],
+    text_choices: dict[str, Any],
     corpus: str,
     part_sizes: dict[str, int | None],
     model_choices: dict[str, Any],
 ) -> None:
     """Statistics of the neurons over monolingual text."""
-    from bridgex.cli.inputs import check_languages_once, check_texts
+    from bridgex.cli.inputs import check_text_places, check_texts, open_texts
     from bridgex.cli.progress import reporter
     from bridgex.engines.local import ingest_corpus
 
-    check_languages_once([language for language, _ in texts])
-    check_texts(path for _, path in texts)
+    check_text_places(texts)
+    sources = open_texts(texts, text_choices)
+    check_texts(sources.values())
     listener = reporter()
     loaded, opened = _open(model, store, model_choices, part_sizes, listener)
-    for language, path in texts:
+    for language, source in sources.items():
         done = ingest_corpus(
-            loaded, opened, path, language=language, corpus=corpus, reporter=listener
+            loaded, opened, source, language=language, corpus=corpus, reporter=listener
         )
         listener.note(
             f"{language}: {done.added} parts added with {done.tokens:,} tokens, "

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridgex.corpora import read_records
 from bridgex.errors import InvalidInputError, NotFoundError
+from bridgex.texts import STANDARD_INPUT, open_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
+
+    from bridgex.texts import TextSource
 
 
-def check_files(paths: Iterable[Path]) -> None:
-    """Refuse files that do not exist, all in one message."""
-    missing = [str(path) for path in paths if not path.exists()]
+def check_text_places(texts: Sequence[tuple[str, str]], files: Iterable[Path] = ()) -> None:
+    """Refuse two texts for one language or one place, and files that are not there.
+
+    Parameters
+    ----------
+    texts
+        Language and place of every text.
+    files
+        Further files that have to be there; all that are missing get into one message.
+    """
+    check_languages_once(language for language, _ in texts)
+    if sum(place == STANDARD_INPUT for _, place in texts) > 1:
+        raise InvalidInputError(
+            "standard input is one text, and two languages were to be read from it",
+            hint="Put one of them into a file.",
+        )
+    local = [Path(place) for _, place in texts if place != STANDARD_INPUT and "://" not in place]
+    missing = [str(path) for path in (*local, *files) if not path.exists()]
     if missing:
         raise NotFoundError(f"no such file: {', '.join(missing)}", hint="Check the path.")
-
-
-def check_texts(paths: Iterable[Path]) -> None:
-    """Refuse texts that do not exist or cannot be read to their end."""
-    paths = list(paths)
-    check_files(paths)
-    for path in paths:
-        for _ in read_records(path):
-            pass
 
 
 def check_languages_once(languages: Iterable[str]) -> None:
@@ -37,8 +45,20 @@ def check_languages_once(languages: Iterable[str]) -> None:
     if twice:
         raise InvalidInputError(
             f"more than one file for {', '.join(twice)}",
-            hint="Ingest the second one with --corpus NAME, or join the files.",
+            hint="Ingest the second one with --corpus NAME, or put the files into a directory.",
         )
+
+
+def open_texts(texts: Iterable[tuple[str, str]], choices: dict[str, Any]) -> dict[str, TextSource]:
+    """Find the files of every text, by language."""
+    return {language: open_text(place, **choices) for language, place in texts}
+
+
+def check_texts(sources: Iterable[TextSource]) -> None:
+    """Refuse texts that cannot be read to their end."""
+    for source in sources:
+        for _ in source:
+            pass
 
 
 def check_pair(source: str, target: str, bridges: Sequence[str]) -> None:

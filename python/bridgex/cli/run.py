@@ -8,7 +8,6 @@ import click
 
 from bridgex.cli.options import (
     LanguageCodes,
-    LanguageFile,
     StoreLocation,
     capture_options,
     gold_option,
@@ -18,6 +17,7 @@ from bridgex.cli.options import (
     probe_dtype_option,
     run_output_options,
     store_options,
+    text_options,
     threads_option,
 )
 from bridgex.cli.spectrum_options import DRAWS, spectrum_options
@@ -35,15 +35,7 @@ if TYPE_CHECKING:
 @click.argument("model")
 @pair_options
 @click.option("--bridges", type=LanguageCodes(), required=True, help="Candidates: en,es,fr.")
-@click.option(
-    "--text",
-    "texts",
-    type=LanguageFile(),
-    multiple=True,
-    required=True,
-    help="A language and a UTF-8 file with a sentence or document on every line. Give one for "
-    "the source, the target and every bridge.",
-)
+@text_options
 @lexicon_option
 @click.option("--store", type=StoreLocation(), required=True, help="Where captures are kept.")
 @store_options
@@ -60,7 +52,8 @@ def command(
     source: str,
     target: str,
     bridges: tuple[str, ...],
-    texts: tuple[tuple[str, Path], ...],
+    texts: tuple[tuple[str, str], ...],
+    text_choices: dict[str, Any],
     lexicons: tuple[Path, ...],
     store: str,
     part_sizes: dict[str, int | None],
@@ -80,14 +73,15 @@ def command(
     MODEL is a Hub id, a directory or a GGUF file. Repeat a command that was interrupted: what was
     captured is in the store.
     """
-    from bridgex.cli.inputs import check_files, check_languages_once, check_pair, check_texts
+    from bridgex.cli.inputs import check_pair, check_text_places, check_texts, open_texts
     from bridgex.cli.progress import reporter
     from bridgex.lexicon import merge, read_lexicon
 
     check_pair(source, target, bridges)
-    check_languages_once([language for language, _ in texts])
-    check_files([*(path for _, path in texts), *lexicons])
+    check_text_places(texts, lexicons)
     lexicon = merge([read_lexicon(path, source, target) for path in lexicons])
+
+    sources = open_texts(texts, text_choices)
 
     from bridgex.capture import load_model
     from bridgex.cli.stages import run_and_show
@@ -97,7 +91,7 @@ def command(
     request = Request(
         lexicon=lexicon,
         bridges=bridges,
-        texts=dict(texts),
+        texts=sources,
         gold=gold,
         neurons=neurons,
         probe_dtype=probe_dtype,
@@ -106,7 +100,7 @@ def command(
         resampling=resampling,
         threads=threads,
     )
-    check_texts(path for _, path in texts)
+    check_texts(sources.values())
     listener = reporter()
     loaded = load_model(model, **model_choices, progress=listener)
     request.check(loaded.provenance)

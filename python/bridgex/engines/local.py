@@ -16,10 +16,11 @@ from bridgex.capture import (
     gold_agreement,
     gold_filter,
 )
-from bridgex.corpora import read_records, split_parts, split_words
+from bridgex.corpora import split_parts, split_words
 from bridgex.errors import InvalidInputError
 from bridgex.prompts import probe_prompt
 from bridgex.schema import FULL_PROBES, MINIMUM_SAMPLES, ProbeBlock
+from bridgex.texts import TextSource, open_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 AGREEMENT_SAMPLE = 16
 """Words on which the gold filter is compared with generation."""
 
-Text = Path | tuple[str, ...]
-"""A corpus: a file with a record on every line, or the records themselves."""
+Text = Path | TextSource | tuple[str, ...]
+"""A corpus: a file or directory, what ``open_text`` returns, or the records themselves."""
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,9 @@ def ingest_corpus(
     NotFoundError, InvalidInputError
         When the text cannot be read, or is not what was ingested before with more at its end.
     """
+    records = open_text(text) if isinstance(text, Path) else text
 
     def parts() -> Iterator[CorpusPart]:
-        records = read_records(text) if isinstance(text, Path) else text
         return split_parts(records, language=language, corpus=corpus, part_bytes=store.part_bytes)
 
     # Read once before anything is computed: a text that was changed is refused at once.

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bridgex.corpora import read_records
 from bridgex.errors import InvalidInputError
 from bridgex.files import write_atomically
+from bridgex.texts import open_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,7 +95,7 @@ def read_neuron_list(path: Path, layer_offsets: NDArray[np.int64]) -> NDArray[np
     """
     mask = np.zeros(int(layer_offsets[-1]), dtype=np.bool_)
     sizes = np.diff(layer_offsets)
-    for number, line in enumerate(read_records(path), start=1):
+    for number, line in enumerate(open_text(path, format="text"), start=1):
         found = _LINE.fullmatch(line.strip())
         if found is None:
             raise InvalidInputError(

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bridgex.corpora import CorpusPart, read_records, split_parts, split_words
+from bridgex.corpora import CorpusPart, split_parts, split_words
 from bridgex.errors import InvalidInputError
 from bridgex.schema import IMPORTED, NeuronStatistics, Pair, ProbeBlock, Provenance, WordPair
+from bridgex.texts import open_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,7 +164,7 @@ def read_word_pairs(path: Path) -> tuple[WordPair, ...]:
         A line has another number of words.
     """
     pairs = []
-    for line in read_records(path):
+    for line in open_text(path, format="text"):
         words = line.split()
         if len(words) != 2:  # noqa: PLR2004  source and target
             raise InvalidInputError(
