@@ -15,9 +15,9 @@ from bridgex.cli.options import (
     pair_options,
     probe_dtype_option,
     store_options,
-    text_options,
 )
 from bridgex.cli.spectrum_options import PERCENT
+from bridgex.cli.text_options import text_options
 
 if TYPE_CHECKING:
     from pathlib import Path

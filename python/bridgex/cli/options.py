@@ -21,7 +21,6 @@ from bridgex.corpora import PART_BYTES, PROBE_BLOCK
 from bridgex.errors import BridgexError
 from bridgex.languages import parse_language
 from bridgex.schema import GoldFilter, Neurons, ProbeDtype, Site
-from bridgex.texts import RECORDS, TEXT_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,25 +86,6 @@ class LayerRange(click.ParamType[tuple[int, ...]]):
         if stop < start:
             self.fail(f"the last layer comes before the first in {value!r}", param, ctx)
         return tuple(range(start, stop + 1))
-
-
-class LanguageText(click.ParamType[tuple[str, str]]):
-    """A language and where a text in it is."""
-
-    name = "language=text"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
-        """Return the language code and the place."""
-        if isinstance(value, tuple):
-            return value[0], value[1]
-        language, separator, path = value.partition("=")
-        if not separator or not path:
-            self.fail(
-                f"expected LANGUAGE=FILE, for example sw=swahili.txt, got {value!r}", param, ctx
-            )
-        return LanguageCode().convert(language, param, ctx), path
 
 
 class NamedFile(click.ParamType[tuple[str, Path]]):
@@ -291,51 +271,6 @@ def store_options(function: F) -> F:
     def collect(*args: Any, part_bytes: int | None, probe_block: int | None, **values: Any) -> Any:
         sizes = {"part_bytes": part_bytes, "probe_block": probe_block}
         return function(*args, part_sizes=sizes, **values)
-
-    return options(collect)  # type: ignore[return-value]  # the wrapper takes other keywords
-
-
-def text_options(function: F) -> F:
-    """Add ``--text`` and how texts are read; they arrive as ``texts`` and ``text_choices``."""
-    options = combined(
-        click.option(
-            "--text",
-            "texts",
-            type=LanguageText(),
-            multiple=True,
-            required=True,
-            help="A language and a text in it: a file, a directory, - for standard input, or "
-            "hf://datasets/OWNER/NAME/PATH. Once for every language.",
-        ),
-        click.option(
-            "--text-format",
-            "format",
-            type=click.Choice(TEXT_FORMATS),
-            help="What is in the files of text.  [default: told by the end of their names]",
-        ),
-        click.option(
-            "--field",
-            default="text",
-            show_default=True,
-            help="Field or column with the text, of JSON lines, Parquet, CSV and TSV; meta.text "
-            "is text within meta.",
-        ),
-        click.option(
-            "--records",
-            type=click.Choice(RECORDS),
-            default="line",
-            show_default=True,
-            help="Of text: a record is a line, or a document that ends at a blank line.",
-        ),
-        click.option(
-            "--limit", type=click.IntRange(min=1), help="Records of each text.  [default: all]"
-        ),
-    )
-
-    @wraps(function)
-    def collect(*args: Any, **values: Any) -> Any:
-        choices = {name: values.pop(name) for name in ("format", "field", "records", "limit")}
-        return function(*args, text_choices=choices, **values)
 
     return options(collect)  # type: ignore[return-value]  # the wrapper takes other keywords
 

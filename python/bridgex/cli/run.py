@@ -17,10 +17,10 @@ from bridgex.cli.options import (
     probe_dtype_option,
     run_output_options,
     store_options,
-    text_options,
     threads_option,
 )
 from bridgex.cli.spectrum_options import DRAWS, spectrum_options
+from bridgex.cli.text_options import text_options
 
 if TYPE_CHECKING:
     from pathlib import Path

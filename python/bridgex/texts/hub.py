@@ -76,7 +76,11 @@ def _listing(name: str, revision: str | None) -> tuple[str, list[str]]:
         raise MissingDependencyError(
             "datasets on the Hub need huggingface_hub", hint="pip install 'bridgex[models]'"
         ) from error
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import (  # type: ignore[attr-defined]  # of its HTTP library
+        HfHubHTTPError,
+        HFValidationError,
+        HTTPError,
+    )
 
     try:
         found = HfApi().dataset_info(name, revision=revision)
@@ -84,7 +88,7 @@ def _listing(name: str, revision: str | None) -> tuple[str, list[str]]:
         raise InvalidInputError(f"{name!r} cannot be the name of a dataset on the Hub") from error
     except HfHubHTTPError as error:
         raise _refused(f"{name} at {revision}" if revision else name, error) from error
-    except OSError as error:
+    except (HTTPError, OSError) as error:
         raise _unreachable(f"the dataset {name}") from error
     return str(found.sha), [one.rfilename for one in found.siblings or ()]
 
