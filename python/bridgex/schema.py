@@ -25,6 +25,7 @@ Site = Literal["act", "post"]
 GoldFilter = Literal["keep", "off"]
 ProbeDtype = Literal["f32", "f16"]
 Neurons = Literal["all", "top"]
+FindingState = Literal["ok", "wrong", "note"]
 
 IMPORTED = "imported from"
 """Policy of activations that were captured by other programs: which."""
@@ -242,6 +243,25 @@ class NeuronStatistics:
                 hint="Choose what does without: --preset paper, --select lape or threshold.",
             )
         return self.sum / self.token_count
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of a check of an installation, a machine or a model.
+
+    Attributes
+    ----------
+    check
+        What was looked at.
+    state
+        ``ok``, ``wrong``, or ``note`` for what is only said.
+    detail
+        What was found.
+    """
+
+    check: str
+    state: FindingState
+    detail: str
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from bridgex.errors import MissingDependencyError
 if TYPE_CHECKING:
     from bridgex.capture.collect import collect_probes, collect_statistics, count_tokens
     from bridgex.capture.convert import demo_model_path
+    from bridgex.capture.doctor import describe_device, examine_model
     from bridgex.capture.generation import generate
     from bridgex.capture.gold import GoldAgreement, gold_agreement, gold_filter
     from bridgex.capture.models import CaptureModel, load_model
@@ -26,6 +27,8 @@ __all__ = [
     "collect_statistics",
     "count_tokens",
     "demo_model_path",
+    "describe_device",
+    "examine_model",
     "generate",
     "gold_agreement",
     "gold_filter",
@@ -40,6 +43,8 @@ _HOMES = {
     "collect_statistics": "collect",
     "count_tokens": "collect",
     "demo_model_path": "convert",
+    "describe_device": "doctor",
+    "examine_model": "doctor",
     "generate": "generation",
     "gold_agreement": "gold",
     "gold_filter": "gold",

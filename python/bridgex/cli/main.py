@@ -58,6 +58,10 @@ class LazyGroup(click.Group):
         "query": ("bridgex.cli.query", "Ask a store for overlaps, neurons, spectra and bridges."),
         "eval": ("bridgex.cli.evaluate", "Measure a task zero-shot and through bridges."),
         "store": ("bridgex.cli.store", "Look after a store."),
+        "doctor": (
+            "bridgex.cli.doctor",
+            "Whether installation, machine and model are fit for capture.",
+        ),
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

@@ -1,0 +1,284 @@
+"""Whether a model can be captured exactly: tried on a small random copy of its architecture."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from bridgex.capture.collect import collect_probes, collect_statistics, position_arguments
+from bridgex.capture.models import load_model
+from bridgex.capture.plain import has_definition, plain_values
+from bridgex.capture.quiet import quiet_transformers
+from bridgex.capture.recorder import reading
+from bridgex.capture.shrink import write_small
+from bridgex.capture.sites import find_family, locate_sites
+from bridgex.errors import BridgexError, InvalidInputError, ModelSupportError, NotFoundError
+from bridgex.schema import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from transformers import PreTrainedConfig
+
+    from bridgex.capture.models import CaptureModel
+    from bridgex.schema import NeuronStatistics, Site
+
+TEXTS = (
+    'English:"dog"',
+    "Hund und Katze",
+    "the quick brown fox",
+    "水は流れる",
+    "a",
+    "das Haus am See",
+)
+"""What the small copy reads."""
+
+_SITES: tuple[Site, ...] = ("act", "post")
+# Of the largest value, or of its sum: what summing float32 in another order may change.
+_TOLERANCE = 1e-4
+_COUNTS = 1e-5
+
+
+def examine_model(
+    model: str | Path,
+    *,
+    device: str = "cpu",
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+) -> list[Finding]:
+    """Try capture on a small random copy of a model.
+
+    Parameters
+    ----------
+    model
+        A Hub id, a directory or a ``config.json``. The weights are neither needed nor read.
+    device
+        Where the small copy runs.
+    revision
+        Branch, tag or commit on the Hub.
+    trust_remote_code
+        Run code that the model brings along.
+
+    Returns
+    -------
+    list of Finding
+        Up to the first check that makes the others pointless.
+
+    Raises
+    ------
+    NotFoundError, InvalidInputError
+        When there is no configuration to read.
+
+    Notes
+    -----
+    Cost: seconds, and some 100 MB of memory and of the directory for temporary files.
+    """
+    with quiet_transformers():
+        config = read_config(model, revision=revision, trust_remote_code=trust_remote_code)
+        findings: list[Finding] = []
+        try:
+            findings.append(_row(config))
+            findings.append(_sizes(config, trust_remote_code=trust_remote_code))
+            with TemporaryDirectory(prefix="bridgex-doctor-") as directory:
+                findings.append(_write(config, Path(directory)))
+                findings.extend(_try_out(Path(directory), device))
+        except ModelSupportError as error:
+            findings.append(Finding("capture", "wrong", str(error).replace("\n", " ")))
+        return findings
+
+
+def read_config(
+    model: str | Path, *, revision: str | None = None, trust_remote_code: bool = False
+) -> PreTrainedConfig:
+    """Return a model's configuration.
+
+    Raises
+    ------
+    NotFoundError
+        When there is no such file, directory or Hub id.
+    InvalidInputError
+        When the file is no configuration that transformers knows.
+    """
+    path = Path(model).expanduser()
+    here = path.exists() or isinstance(model, Path) or str(model).startswith((".", "/", "~"))
+    if here and not (path.is_file() or (path / "config.json").is_file()):
+        raise NotFoundError(
+            f"a config.json was expected at {path}, there is none",
+            hint="Name a config.json, a directory that holds one, or a model on the Hub.",
+        )
+    try:
+        config: PreTrainedConfig = AutoConfig.from_pretrained(
+            path if here else str(model), revision=revision, trust_remote_code=trust_remote_code
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise InvalidInputError(
+            f"a model's configuration was expected in {model}: "
+            f"{str(error).strip().partition(chr(10))[0]}",
+            hint="Check the name and the network, or update transformers.",
+        ) from error
+    return config
+
+
+def _row(config: PreTrainedConfig) -> Finding:
+    architecture = config.get_text_config().model_type
+    family = find_family(architecture)
+    return Finding(
+        "architecture",
+        "ok",
+        f"{architecture}: act after {family.activation}, post before {family.down_projection}",
+    )
+
+
+def _sizes(config: PreTrainedConfig, *, trust_remote_code: bool) -> Finding:
+    """Find the neurons of the model itself, none of whose parameters are made."""
+    untyped: Any = AutoModelForCausalLM
+    try:
+        with torch.device("meta"):
+            model = untyped.from_config(config, trust_remote_code=trust_remote_code)
+    except Exception as error:  # what a configuration does that does not fit is up to its class
+        raise _not_built("the model", error) from error
+    decoder = model.get_decoder()
+    text = decoder.config
+    sites = locate_sites(decoder, text.num_hidden_layers, text.model_type, "act")
+    widths = sorted({site.width for site in sites})
+    span = f"{widths[0]:,}" if len(widths) == 1 else f"{widths[0]:,} to {widths[-1]:,}"
+    total = sum(site.width for site in sites)
+    return Finding("neurons", "ok", f"{len(sites)} layers of {span}, {total:,} in all")
+
+
+def _write(config: PreTrainedConfig, directory: Path) -> Finding:
+    try:
+        small = write_small(config, directory)
+    except Exception as error:  # what a configuration does that does not fit is up to its class
+        raise _not_built("a small copy", error) from error
+    size = sum(parameter.numel() for parameter in small.parameters())
+    text: Any = small.config.get_text_config()
+    detail = f"{text.num_hidden_layers} layers, hidden size {text.hidden_size}, {size:,} parameters"
+    return Finding("small random copy", "ok", detail)
+
+
+def _not_built(what: str, error: Exception) -> ModelSupportError:
+    return ModelSupportError(
+        f"{what} could not be built from the configuration: {type(error).__name__}: {error}",
+        hint="What capture of this model gives has not been tried.",
+    )
+
+
+def _try_out(directory: Path, device: str) -> Iterator[Finding]:
+    for site in _SITES:
+        model = load_model(directory, site=site, device=device, dtype="float32", batch_tokens=64)
+        if site == "act":
+            yield from _definitions(model)
+        yield _checked(f"statistics of {site}", partial(_statistics, model))
+        yield _checked(f"probes of {site}", partial(_probes, model))
+    yield _checked("batches of another size", partial(_batches, directory, device))
+    yield _checked("outputs with and without hooks", partial(_outputs, model))
+
+
+def _checked(check: str, run: Callable[[], tuple[bool, str]]) -> Finding:
+    try:
+        passed, detail = run()
+    except BridgexError as error:
+        passed, detail = False, error.message
+    return Finding(check, "ok" if passed else "wrong", detail)
+
+
+def _definitions(model: CaptureModel) -> Iterator[Finding]:
+    unknown = {type(one.module).__name__ for one in model.sites if not has_definition(one.module)}
+    if unknown:
+        names = ", ".join(sorted(unknown))
+        yield Finding("non-linearity", "note", f"{names} is taken as the library computes it")
+
+
+def _plain(model: CaptureModel) -> list[np.ndarray[Any, np.dtype[np.float64]]]:
+    """Return the neurons of all layers (token, neuron) for every text."""
+    site = model.provenance.site
+    return [np.hstack(plain_values(model, text, site)) for text in TEXTS]
+
+
+def _statistics(model: CaptureModel) -> tuple[bool, str]:
+    values = np.vstack(_plain(model))
+    found = collect_statistics(model, TEXTS)
+    scale = float(np.abs(values).max())
+    near_zero = (np.abs(values) < _TOLERANCE * scale).sum(0)
+    counts = np.abs(found.positive_count - (values > 0).sum(0))
+    sums = np.abs(found.sum - values.sum(0)).max() / (scale * len(values))
+    squares = np.abs(found.sum_squares - (values**2).sum(0)).max() / (scale**2 * len(values))
+    largest = np.abs(found.maximum - values.max(0)).max() / scale
+    passed = (
+        found.token_count == len(values)
+        and bool((counts <= near_zero).all())
+        and max(sums, squares, largest) < _TOLERANCE
+    )
+    return passed, (
+        f"{found.token_count} tokens of {len(values)}, {counts.sum():,} of {values.size:,} counts "
+        f"differ, sums by {sums:.0e}, maxima by {largest:.0e} from a plain loop"
+    )
+
+
+def _probes(model: CaptureModel) -> tuple[bool, str]:
+    means = np.stack([text.mean(0) for text in _plain(model)], axis=1)
+    found = np.vstack(collect_probes(model, TEXTS))
+    difference = float(np.abs(found - means).max() / np.abs(means).max())
+    return difference < _TOLERANCE, f"means differ by {difference:.0e} from a plain loop"
+
+
+def _batches(directory: Path, device: str) -> tuple[bool, str]:
+    one, other = (
+        collect_statistics(
+            load_model(
+                directory, device=device, dtype="float32", batch_tokens=tokens, max_tokens=64
+            ),
+            TEXTS,
+        )
+        for tokens in (16, 2048)
+    )
+    return compare_statistics(one, other)
+
+
+def compare_statistics(one: NeuronStatistics, other: NeuronStatistics) -> tuple[bool, str]:
+    """Return whether two differ by rounding alone, and by how much."""
+    counts = int(np.abs(one.positive_count - other.positive_count).sum())
+    seen = max(1, one.token_count * one.positive_count.size)
+    sums = float(np.abs(one.sum - other.sum).max() / np.abs(other.sum).max())
+    passed = one.token_count == other.token_count and counts <= _COUNTS * seen
+    detail = f"{counts:,} of {seen:,} counts differ, sums by {sums:.0e}"
+    return passed and sums < _TOLERANCE, detail
+
+
+def _outputs(model: CaptureModel) -> tuple[bool, str]:
+    ids = torch.arange(4, 36, device=model.device).reshape(2, 16)
+    arguments = position_arguments(model, ids)
+
+    def run() -> torch.Tensor:
+        with torch.inference_mode():
+            output = model.decoder(input_ids=ids, use_cache=False, **arguments)
+        states: torch.Tensor = output.last_hidden_state
+        return states
+
+    free = run()
+    with reading(model.sites, lambda *_: None) as meter, meter.forward(ids.numel()):
+        read = run()
+    left = sum(
+        len(module._forward_hooks) + len(module._forward_pre_hooks)  # noqa: SLF001  (no other way)
+        for module in model.model.modules()
+    )
+    same = torch.equal(free, read)
+    detail = f"{'equal' if same else 'different'} bits, {left} hooks left afterwards"
+    return same and left == 0, detail
+
+
+def describe_device() -> str:
+    """Return where models run unless told otherwise."""
+    if torch.cuda.is_available():
+        found = torch.cuda.get_device_properties(0)
+        return f"cuda: {found.name}, {found.total_memory / 2**30:.1f} GiB"
+    if torch.backends.mps.is_available():
+        return "mps"
+    return f"cpu, {torch.get_num_threads()} threads"
