@@ -21,14 +21,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tests.faults.store_work import (
+    GOLD,
+    PAIR,
     WORKS,
     Work,
     bits,
     check,
+    choice,
     clean,
     compact_all,
     ingest,
     open_store,
+    probe_some,
     text,
 )
 
@@ -235,6 +239,62 @@ def race(path: Path, workers: int, parts: int) -> dict[str, object]:
     return {"won": won, "views": len(seen)}
 
 
+def race_choices(root: Path, workers: int, rounds: int) -> dict[str, object]:
+    """Let writers that would keep different neurons begin the same probes at once."""
+    records = text(6)
+    won = set()
+    for number in range(rounds):
+        path = root / f"round{number}"
+        pipes = [os.pipe() for _ in range(workers)]
+        start = time.time() + 0.05
+        running = [
+            fork(partial(choose_at, start, path, one, records, pipes[one][1]))
+            for one in range(workers)
+        ]
+        if sum(killed(child) for child in running):
+            raise SystemExit("nobody should have killed these processes")
+        (decided,) = {os.read(read, 64).decode() for read, _ in pipes}
+        for end in (end for pipe in pipes for end in pipe):
+            os.close(end)
+        winner = [choice(0).digest, choice(1).digest].index(decided)
+        won.add(winner)
+        check_choice(path, winner, records)
+    return {"rounds": rounds, "won": sorted(won)}
+
+
+def choose_at(start: float, path: Path, writer: int, records: list[str], result: int) -> None:
+    """Begin at a given time to ingest probes of the neurons that are decided on."""
+    time.sleep(max(0.0, start - time.time()))
+    os.write(result, str(probe_some(path, writer, records)).encode())
+
+
+def check_choice(path: Path, winner: int, records: list[str]) -> None:
+    """Compare with a store in which a writer was alone. Losers must leave nothing behind."""
+    markers = [marker.parts[-3] for marker in path.glob("commits/*/*/*.json")]
+    if markers.count("neurons") != 1 or len(list(path.glob("parts/*"))) != len(markers):
+        raise SystemExit(f"there is more in {path} than one decision and its probes")
+    whole = path.with_name(f"whole{winner}")
+    undisturbed(partial(probe_some, whole, winner, records))
+    check_same(path, undisturbed(partial(bits, whole)))
+
+
+def kill_once_chosen(path: Path) -> dict[str, object]:
+    """Kill a writer between its choice of neurons and the first probes; another one goes on."""
+
+    def choose_and_die() -> None:
+        open_store(path).decide_form(PAIR, GOLD, choice(0))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if not killed(fork(choose_and_die)):
+        raise SystemExit("the process should have been killed")
+    committed = [marker.parts[-3] for marker in path.glob("commits/*/*/*.json")]
+    undisturbed(partial(check, path))
+    records = text(6)
+    decided = undisturbed(partial(probe_some, path, 1, records))
+    check_choice(path, 0, records)
+    return {"committed": committed, "kept": decided == choice(0).digest}
+
+
 def race_compactions(root: Path, workers: int, rounds: int) -> dict[str, int]:
     """Let processes compact one store at once, with other codecs, and read it meanwhile."""
     work = WORKS["compact"]
@@ -307,6 +367,8 @@ def create(path: Path, rounds: int) -> dict[str, object]:
 
 
 ACTIONS: dict[str, Callable[..., dict[str, Any]]] = {
+    "choices": race_choices,
+    "chosen": kill_once_chosen,
     "collections": race_collections,
     "compactions": race_compactions,
     "create": create,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from bridgex.corpora import split_parts, split_words
-from bridgex.schema import GoldFilter, NeuronStatistics, Pair, WordPair
+from bridgex.schema import GoldFilter, NeuronStatistics, Pair, ProbeForm, WordPair
 from bridgex.store import Codec, Probes, Snapshot, Store, collect_garbage, compact, merge, verify
 from bridgex.store.garbage import find_garbage
 from bridgex.testing import synthetic
@@ -18,6 +19,8 @@ from bridgex.testing import synthetic
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 PART_BYTES = 40
 BLOCK = 4
@@ -58,6 +61,26 @@ def ingest(
     )
 
 
+def choice(writer: int) -> ProbeForm:
+    """Return the neurons that a writer would keep: the even ones would keep others than the odd."""
+    neurons = np.array([[1, 3, 5, 8], [0, 3, 8, 11]][writer % 2])
+    return ProbeForm("f32", neurons, 40.0, ("en", "es")[: 1 + writer % 2])
+
+
+def probe_some(path: Path, writer: int, records: list[str]) -> str | None:
+    """Ingest probes of some neurons, and return the digest of those that were decided on."""
+    store = open_store(path)
+    form = store.decide_form(PAIR, GOLD, choice(writer))
+    kept = form.layer_neurons(store.provenance.layer_sizes)
+    assert kept is not None
+    words = split_words((WordPair(record, ("x",)) for record in records), pair=PAIR, block=BLOCK)
+    for part in store.missing_probes(words, GOLD):
+        block = synthetic.probes(part, GOLD)
+        rows = tuple(layer[one] for layer, one in zip(block.activations, kept, strict=True))
+        store.add_probes(part, replace(block, activations=rows), GOLD, form)
+    return form.digest
+
+
 def clean(path: Path) -> None:
     """Remove what killed processes left, and check that nothing is left over or damaged."""
     collect_garbage(Store.open(path), older_than=0)
@@ -72,9 +95,18 @@ def statistics_bits(statistics: NeuronStatistics) -> list[object]:
     ]
 
 
+def kept_rows(probes: Probes) -> list[tuple[NDArray[np.int64] | slice, NDArray[np.float32]]]:
+    """Return the neurons that are kept of every layer, and their activations."""
+    kept = probes.form.layer_neurons(probes.layer_sizes)
+    if kept is None:
+        layers = range(len(probes.layer_sizes))
+        return [(slice(None), probes.layer(layer)) for layer in layers]
+    return [(neurons, probes.rows(layer, neurons)) for layer, neurons in enumerate(kept)]
+
+
 def probes_bits(probes: Probes) -> list[object]:
-    layers = [probes.layer(layer).tobytes() for layer in range(len(probes.layer_sizes))]
-    return [probes.words, probes.considered, probes.sample_count, *layers]
+    layers = [values.tobytes() for _, values in kept_rows(probes)]
+    return [probes.form.digest, probes.words, probes.considered, probes.sample_count, *layers]
 
 
 def bits(path: Path) -> str:
@@ -119,8 +151,8 @@ def check_probes(snapshot: Snapshot) -> None:
         assert probes.words == tuple(sorted(set(probes.words)))
         for whole in split_words(probes.words, pair=pair, block=10**6):
             expected = synthetic.probes(whole, GOLD)
-            for layer, values in enumerate(expected.activations):
-                assert (probes.layer(layer) == values).all()
+            rows = zip(kept_rows(probes), expected.activations, strict=True)
+            assert all((found == values[kept]).all() for (kept, found), values in rows)
 
 
 @cache
@@ -158,6 +190,11 @@ def compact_all(root: Path, codec: Codec = "zstd") -> None:
     compact(open_store(root / "store"), codec=codec)
 
 
+def probe_top(root: Path) -> None:
+    """Decide on some neurons, and ingest probes of them."""
+    probe_some(root / "store", 0, text(6))
+
+
 def ingest_in_two(root: Path) -> None:
     """Ingest a text into two stores, which both have the middle of it; compact one of them."""
     for name, length, left in (("a", 10, 2), ("b", 13, 0)):
@@ -192,6 +229,7 @@ def collect(root: Path) -> None:
 WORKS = {
     "ingest": Work(lambda _: None, ingest_long),
     "grow": Work(ingest_short, ingest_long),
+    "choose": Work(lambda _: None, probe_top),
     "compact": Work(ingest_much, compact_all),
     "merge": Work(ingest_in_two, merge_two),
     "gc": Work(ingest_and_compact, collect),

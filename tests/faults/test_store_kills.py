@@ -108,6 +108,20 @@ def test_writers_that_race_commit_every_part_once(run: Run, place: Path, parts: 
     assert len(list((place / "store/parts").iterdir())) == len(markers)
 
 
+@pytest.mark.parametrize("rounds", [4, pytest.param(100, marks=pytest.mark.long)])
+def test_writers_that_race_keep_the_neurons_of_one(run: Run, rounds: int) -> None:
+    """Two would keep some neurons, and two others; whoever decides, all keep the same."""
+    found = run("choices", 4, rounds)
+    assert found["rounds"] == rounds
+    assert found["won"]
+
+
+def test_killed_between_the_choice_of_neurons_and_the_first_probes(run: Run, place: Path) -> None:
+    """Another writer, which would have chosen others, completes what the first one chose."""
+    found = run("chosen", path=place / "store")
+    assert found == {"committed": ["neurons"], "kept": True}
+
+
 @pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=pytest.mark.long)])
 def test_compactions_that_race_and_a_reader_meanwhile(run: Run, rounds: int) -> None:
     assert run("compactions", 4, rounds)["views"] >= rounds
