@@ -37,6 +37,7 @@ CHECKS = [
     "probes of post",
     "batches of another size",
     "outputs with and without hooks",
+    "resident and layer by layer",
 ]
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from bridgex.capture.collect import collect_probes, collect_statistics, position_arguments
+from bridgex.capture.collect import collect_probes, collect_statistics
 from bridgex.capture.models import load_model
+from bridgex.capture.passes import decoder_pass
 from bridgex.capture.plain import has_definition, plain_values
 from bridgex.capture.quiet import quiet_transformers
 from bridgex.capture.recorder import reading
@@ -172,13 +173,19 @@ def _not_built(what: str, error: Exception) -> ModelSupportError:
 
 def _try_out(directory: Path, device: str) -> Iterator[Finding]:
     for site in _SITES:
-        model = load_model(directory, site=site, device=device, dtype="float32", batch_tokens=64)
+        model = _open(directory, device, site=site)
         if site == "act":
             yield from _definitions(model)
         yield _checked(f"statistics of {site}", partial(_statistics, model))
         yield _checked(f"probes of {site}", partial(_probes, model))
     yield _checked("batches of another size", partial(_batches, directory, device))
     yield _checked("outputs with and without hooks", partial(_outputs, model))
+    yield _checked("resident and layer by layer", partial(_sweep, directory, device))
+
+
+def _open(directory: Path, device: str, **options: Any) -> CaptureModel:
+    chosen: dict[str, Any] = {"mode": "resident", "batch_tokens": 64} | options
+    return load_model(directory, device=device, dtype="float32", **chosen)
 
 
 def _checked(check: str, run: Callable[[], tuple[bool, str]]) -> Finding:
@@ -231,12 +238,7 @@ def _probes(model: CaptureModel) -> tuple[bool, str]:
 
 def _batches(directory: Path, device: str) -> tuple[bool, str]:
     one, other = (
-        collect_statistics(
-            load_model(
-                directory, device=device, dtype="float32", batch_tokens=tokens, max_tokens=64
-            ),
-            TEXTS,
-        )
+        collect_statistics(_open(directory, device, batch_tokens=tokens, max_tokens=64), TEXTS)
         for tokens in (16, 2048)
     )
     return compare_statistics(one, other)
@@ -253,17 +255,16 @@ def compare_statistics(one: NeuronStatistics, other: NeuronStatistics) -> tuple[
 
 
 def _outputs(model: CaptureModel) -> tuple[bool, str]:
-    ids = torch.arange(4, 36, device=model.device).reshape(2, 16)
-    arguments = position_arguments(model, ids)
+    ids = np.arange(4, 36).reshape(2, 16)
+    forward = decoder_pass(model.decoder, ids, model.device)
 
     def run() -> torch.Tensor:
         with torch.inference_mode():
-            output = model.decoder(input_ids=ids, use_cache=False, **arguments)
-        states: torch.Tensor = output.last_hidden_state
+            states: torch.Tensor = forward().last_hidden_state
         return states
 
     free = run()
-    with reading(model.sites, lambda *_: None) as meter, meter.forward(ids.numel()):
+    with reading(model.sites, lambda *_: None) as meter, meter.forward(ids.size):
         read = run()
     left = sum(
         len(module._forward_hooks) + len(module._forward_pre_hooks)  # noqa: SLF001  (no other way)
@@ -272,6 +273,17 @@ def _outputs(model: CaptureModel) -> tuple[bool, str]:
     same = torch.equal(free, read)
     detail = f"{'equal' if same else 'different'} bits, {left} hooks left afterwards"
     return same and left == 0, detail
+
+
+def _sweep(directory: Path, device: str) -> tuple[bool, str]:
+    """Compare the model in memory with one of which a layer at a time is."""
+    one, other = (_open(directory, device, mode=mode) for mode in ("resident", "sweep"))
+    statistics = (collect_statistics(model, TEXTS) for model in (one, other))
+    known = [found.known() for found in statistics]
+    probes = [collect_probes(model, TEXTS) for model in (one, other)]
+    pairs = [*((known[0][name], known[1][name]) for name in known[0]), *zip(*probes, strict=True)]
+    differing = sum(left.tobytes() != right.tobytes() for left, right in pairs)
+    return differing == 0, f"{len(pairs) - differing} of {len(pairs)} arrays have equal bits"
 
 
 def describe_device() -> str:
