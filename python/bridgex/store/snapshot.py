@@ -12,7 +12,7 @@ from bridgex.store.arrays import damaged
 from bridgex.store.committed import read_counting
 from bridgex.store.forms import form_of
 from bridgex.store.inventory import commit_directories, misplaced_directories
-from bridgex.store.layout import STATISTICS_ARRAYS, language_commits, pair_commits
+from bridgex.store.layout import COMMITS, STATISTICS_ARRAYS, language_commits, pair_commits
 from bridgex.store.markers import Marker, marker_names
 from bridgex.store.parts import part_attributes, read_part
 from bridgex.store.probes import Probes
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from bridgex.schema import ProbeForm, Provenance
     from bridgex.store.folder import Folder
+    from bridgex.store.layout import Kind
 
 
 class Snapshot:
@@ -33,14 +34,9 @@ class Snapshot:
     def __init__(self, folder: Folder, provenance: Provenance) -> None:
         self._folder = folder
         self._provenance = provenance
-        self._names: dict[str, list[str]] = {}
-        self._unreadable: dict[str, StoreError] = {}
         directories = commit_directories(folder)
-        for commits, found in zip(directories, folder.each(self._list, directories), strict=True):
-            if isinstance(found, StoreError):
-                self._unreadable[commits] = found
-            elif found:
-                self._names[commits] = found
+        listed = zip(directories, folder.each(self._list, directories), strict=True)
+        self._names = {commits: names for commits, names in listed if names}
         self._markers: dict[str, tuple[list[Marker], list[Marker]]] = {}
 
     def _list(self, commits: str) -> list[str] | StoreError:
@@ -61,28 +57,37 @@ class Snapshot:
 
     @property
     def directories(self) -> tuple[str, ...]:
-        """The directories that hold markers, relative to the store, in order."""
+        """The directories that hold markers or cannot be listed, by path in the store, in order."""
         return tuple(self._names)
 
     @property
     def languages(self) -> tuple[str, ...]:
         """Codes of the languages that have statistics, sorted."""
-        found = (name.split("/") for name in {**self._names, **self._unreadable})
-        return tuple(sorted(name for _, kind, name in found if kind == "statistics"))
+        return tuple(sorted(self._series("statistics")))
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
-        """The pairs that have probes, sorted."""
+        """The pairs that have probes, sorted.
+
+        Raises
+        ------
+        StoreError
+            If the markers of some pair cannot be read.
+        """
         return tuple(
             sorted(
                 {
                     Pair(marker.series[0], marker.series[1])
-                    for name in self._names
-                    if name.split("/")[1] == "probes"
-                    for marker in self.markers(name)
+                    for name in self._series("probes")
+                    for marker in self.markers(f"{COMMITS}/probes/{name}")
                 }
             )
         )
+
+    def _series(self, kind: Kind) -> list[str]:
+        """Return the names of the directories of a kind."""
+        found = (name.split("/") for name in self._names)
+        return [name for _, its_kind, name in found if its_kind == kind]
 
     def markers(self, commits: str) -> list[Marker]:
         """Return the parts that count, of those committed in a directory, by series and place."""
@@ -93,10 +98,11 @@ class Snapshot:
         return self._read(commits)[0]
 
     def _read(self, commits: str) -> tuple[list[Marker], list[Marker]]:
-        if commits in self._unreadable:
-            raise self._unreadable[commits]
+        names = self._names.get(commits, [])
+        if isinstance(names, StoreError):
+            raise names
         if commits not in self._markers:
-            names, relist = self._names.get(commits, []), partial(self._listed, commits)
+            relist = partial(self._listed, commits)
             markers, counting = read_counting(self._folder, commits, names, relist)
             self._markers[commits] = list(markers.values()), counting
         return self._markers[commits]
@@ -179,7 +185,7 @@ class Snapshot:
         """
         markers = self.markers(pair_commits(pair))
         if not markers:
-            raise _absent(f"probes of {pair}", "pairs", [str(pair) for pair in self.pairs])
+            raise _absent(f"probes of {pair}", "pairs", self._series("probes"))
         policies: list[GoldFilter] = [
             policy
             for policy in get_args(GoldFilter)
