@@ -75,3 +75,12 @@ def test_a_changed_object_is_refused(change: dict[str, object]) -> None:
 def test_an_object_without_a_checksum_is_refused() -> None:
     with pytest.raises(KeyError, match="crc32c"):
         without_checksum({"a": 1})
+
+
+def test_a_flipped_digest_is_not_blamed_on_the_text(store: Store) -> None:
+    (path,) = store.path.glob("parts/*/record_digests/c/0")
+    path.write_bytes(flipped(path.read_bytes(), 0, 0))
+    longer = split_parts(["rekodi ya ñ", "rekodi", "rekodi"], language="sw")
+    with pytest.raises(StoreError, match="not what was committed") as error:
+        list(Store.open(store.path).missing_parts(longer))
+    assert str(path) in error.value.message

@@ -11,7 +11,7 @@ from bridgex.errors import StoreError
 from bridgex.store.arrays import damaged
 from bridgex.store.layout import DIGESTS_ARRAY
 from bridgex.store.markers import Marker, marker_names
-from bridgex.store.parts import part_array
+from bridgex.store.parts import checked_array
 from bridgex.store.places import covered, effective
 
 if TYPE_CHECKING:
@@ -46,17 +46,37 @@ class Coverage:
     missing_records: int
 
 
-def read_digests(folder: Folder, piece: Piece) -> NDArray[np.uint64]:
-    """Read the record digests of a part as it was ingested, uint64 (record,).
+class DigestReader:
+    """Reads record digests of parts; keeps those of the two that were read last.
 
-    Its marker is read again where the list of files was left out, as ``read_place`` does.
+    Two are compared with each other, and a compacted part holds many of those asked for.
     """
-    holder, member = piece.holder, piece.member
-    if not holder.files:
-        holder = Marker.read(folder, holder.path)
-    digests = part_array(folder, holder, DIGESTS_ARRAY, (holder.records,))
-    start = member.records_before - holder.records_before
-    return digests[start : start + member.records]
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, str], NDArray[np.uint64]] = {}
+
+    def __call__(self, folder: Folder, piece: Piece) -> NDArray[np.uint64]:
+        """Read the record digests of a part as it was ingested, uint64 (record,).
+
+        Its marker is read again where the list of files was left out, as ``read_place`` does.
+
+        Raises
+        ------
+        StoreError
+            If they are not what was committed.
+        """
+        holder, member = piece.holder, piece.member
+        key = (folder.display(), holder.directory)
+        digests = self._held.pop(key, None)
+        if digests is None:
+            if not holder.files:
+                holder = Marker.read(folder, holder.path)
+            digests = checked_array(folder, holder, DIGESTS_ARRAY, (holder.records,))
+        self._held[key] = digests
+        if len(self._held) > 2:  # noqa: PLR2004  # as the class says
+            del self._held[next(iter(self._held))]
+        start = member.records_before - holder.records_before
+        return digests[start : start + member.records]
 
 
 def check_files(folder: Folder, marker: Marker, name: str = "") -> None:
@@ -127,7 +147,7 @@ def read_counting(
             new = [f"{commits}/{name}" for name in names if name not in known]
             found = iter(folder.each(partial(read, folder), new))
             markers = {name: known.get(name) or next(found) for name in names}
-            return markers, effective(markers.values(), partial(read_digests, folder))
+            return markers, effective(markers.values(), partial(DigestReader(), folder))
         except StoreError:
             if (again := list_names()) == names:
                 raise
@@ -148,7 +168,7 @@ class Committed:
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
-        self._read_digests = partial(read_digests, folder)
+        self._read_digests = partial(DigestReader(), folder)
         self._markers: dict[str, dict[str, Marker]] = {}
         self._series: dict[tuple[str, ...], list[Piece]] = {}
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from bridgex.errors import InvalidInputError, StoreError
 from bridgex.progress import Silent
-from bridgex.store.committed import check_files, read_digests
+from bridgex.store.committed import DigestReader, check_files
 from bridgex.store.inventory import (
     attempts,
     belongs_to_part,
@@ -195,7 +195,7 @@ def _read_markers(folder: Folder, commits: str) -> tuple[list[Marker], set[str]]
 
 def _superseded(folder: Folder, commits: str, markers: list[Marker], now: float) -> Iterator[Item]:
     try:
-        counting, contradictions = judge(markers, partial(read_digests, folder))
+        counting, contradictions = judge(markers, partial(DigestReader(), folder))
     except StoreError:  # what is damaged is for verify to name
         return
     if contradictions:  # a user has to say which of them is right

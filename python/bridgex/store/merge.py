@@ -10,7 +10,7 @@ import numpy as np
 
 from bridgex.errors import InvalidInputError, ProvenanceError, StoreError
 from bridgex.progress import Silent
-from bridgex.store.committed import read_digests
+from bridgex.store.committed import DigestReader
 from bridgex.store.encoding import MANTISSA_BITS
 from bridgex.store.forms import read_form
 from bridgex.store.layout import MARKER_SUFFIX, ROOT
@@ -161,6 +161,7 @@ def _missing(
     for store, view in views:
         for marker in view.committed(name):
             found.setdefault(marker.part, _Found(store, marker))
+    read_digests = DigestReader()
     try:
         counting = effective(
             (one.marker for one in found.values()),

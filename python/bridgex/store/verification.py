@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from bridgex.corpora import CHAIN_START
 from bridgex.errors import StoreError
 from bridgex.progress import Silent
-from bridgex.store.committed import read_digests
+from bridgex.store.committed import DigestReader
 from bridgex.store.contents import Problem, content_problems, file_problems
 from bridgex.store.inventory import (
     attempts,
@@ -221,7 +221,7 @@ def _expected_id(marker: Marker, provenance: Provenance) -> str:
 def _place_findings(folder: Folder, commits: str, markers: list[Marker]) -> Iterator[Finding]:
     """Look for parts that contradict each other, and for records that no part holds."""
     try:
-        counting, contradictions = judge(markers, partial(read_digests, folder))
+        counting, contradictions = judge(markers, partial(DigestReader(), folder))
     except StoreError:  # of a file that is a finding itself
         return
     for earlier, later in contradictions:
