@@ -10,7 +10,7 @@ import numpy as np
 import obstore
 import pytest
 from obstore.exceptions import GenericError, PermissionDeniedError
-from obstore.store import MemoryStore
+from obstore.store import LocalStore, MemoryStore
 
 from bridgex.corpora import split_parts, split_words
 from bridgex.errors import InvalidInputError, NotFoundError, StoreError
@@ -203,3 +203,13 @@ def test_without_the_package() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "'obstore', which is not installed" in done.stdout
     assert "pip install 'bridgex[s3]'" in done.stdout
+
+
+def test_a_file_that_is_gone_keeps_no_other_from_being_removed(tmp_path: Path) -> None:
+    folder = ObjectFolder("gs://bucket/store", LocalStore(tmp_path))  # it says what is not there
+    for name in ("a", "b", "c"):
+        folder.create_exclusively(f"commits/{name}", name.encode())
+    obstore.delete(folder._store, "commits/a")
+    folder.remove(["commits/a", "commits/b", "commits/c"])
+    assert folder.names("commits") == []
+    folder.remove([])

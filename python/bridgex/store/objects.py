@@ -224,8 +224,16 @@ class ObjectFolder(Folder):
         return StoredFile(len(content), checksum(content))
 
     def remove(self, paths: Sequence[str]) -> None:
-        with suppress(FileNotFoundError), self._explained(paths[0] if paths else ""):
-            obstore.delete(self._store, list(paths))
+        try:
+            with self._explained(paths[0] if paths else ""):
+                obstore.delete(self._store, list(paths))
+        except FileNotFoundError:
+            # One that is not there may have kept others of the request from being removed.
+            self.each(self._remove_one, paths)
+
+    def _remove_one(self, path: str) -> None:
+        with suppress(FileNotFoundError), self._explained(path):
+            obstore.delete(self._store, path)
 
     def flush(self, path: str) -> None:
         """Do nothing: an object that was removed stays removed."""
