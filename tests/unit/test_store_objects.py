@@ -213,3 +213,24 @@ def test_a_file_that_is_gone_keeps_no_other_from_being_removed(tmp_path: Path) -
     folder.remove(["commits/a", "commits/b", "commits/c"])
     assert folder.names("commits") == []
     folder.remove([])
+
+
+def test_what_is_known_to_be_stored_is_not_asked_for_again(
+    folder: ObjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(open_store(folder))
+    store = Store(folder, read_root(folder))
+    parts = list(split_parts([*TEXT, "rekodi ya 8", "rekodi ya 9"], language="sw", part_bytes=25))
+    asked: list[str] = []
+    exists = folder.exists
+
+    def noted(path: str = "") -> bool:
+        asked.append(path)
+        return exists(path)
+
+    monkeypatch.setattr(folder, "exists", noted)
+    coverage = store.coverage(parts)
+    assert (coverage.parts, coverage.missing_parts) == (5, 1)
+    assert asked == []
+    assert list(store.missing_parts(parts)) == parts[4:]
+    assert len(asked) == 1, "another writer may have stored what is missing in the meantime"

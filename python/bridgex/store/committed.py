@@ -201,30 +201,39 @@ class Committed:
         InvalidInputError
             If a record differs from the stored one at its position.
         """
-        if self._folder.exists(candidate.marker_path):
+        return self._knows(candidate) or self._folder.exists(candidate.marker_path)
+
+    def _knows(self, candidate: Candidate) -> bool:
+        """Say the same of what was there at the last ``refresh``; nothing is asked of the place."""
+        name = candidate.marker_path.rpartition("/")[2]
+        if name in self._markers.get(candidate.commits, {}):
             return True
         pieces = self._series.get(candidate.span.series, [])
         return covered(candidate.span, pieces, self._read_digests)
 
     def missing(self, parts: Iterable[tuple[Part, Candidate]]) -> Iterator[Part]:
         """Yield the parts that are not stored. Raises as ``covers``."""
-        return (part for part, _, covers in self._judged(parts) if not covers)
+        return (part for part, candidate in self._refreshed(parts) if not self.covers(candidate))
 
     def coverage(self, parts: Iterable[tuple[Part, Candidate]]) -> Coverage:
         """Count the parts that are stored and those that are not. Raises as ``covers``."""
         parts_seen = missing_parts = records_seen = missing_records = 0
-        for _, records, covers in self._judged(parts):
+        for _, candidate in self._refreshed(parts):
+            records = len(candidate.span.digests)
             parts_seen += 1
             records_seen += records
-            if not covers:
+            if not self._knows(candidate):
                 missing_parts += 1
                 missing_records += records
         return Coverage(parts_seen, missing_parts, records_seen, missing_records)
 
-    def _judged(self, parts: Iterable[tuple[Part, Candidate]]) -> Iterator[tuple[Part, int, bool]]:
+    def _refreshed(
+        self, parts: Iterable[tuple[Part, Candidate]]
+    ) -> Iterator[tuple[Part, Candidate]]:
+        """Yield the same, with what is committed beside each noticed once before."""
         refreshed = set()
         for part, candidate in parts:
             if candidate.commits not in refreshed:
                 self.refresh(candidate.commits)
                 refreshed.add(candidate.commits)
-            yield part, len(candidate.span.digests), self.covers(candidate)
+            yield part, candidate
