@@ -55,6 +55,19 @@ def test_compact_says_what_it_did_and_then_that_there_is_nothing_to_do(
     assert "gc" not in again.err
 
 
+def test_compact_says_where_records_are_missing(bridgex: Run, mine: Path) -> None:
+    opened = Store.open(mine)
+    text = [letter * opened.part_bytes for letter in "abc"]
+    for part in list(split_parts(text, language="jv"))[1:]:
+        opened.add_statistics(part, synthetic.statistics(part.records, layer_sizes=(700, 600, 800)))
+    assert "Records are missing" not in bridgex("store", "compact", mine, "--languages", "ms").out
+    text += ["d"]
+    *_, last = split_parts(text, language="jv")
+    opened.add_statistics(last, synthetic.statistics(last.records, layer_sizes=(700, 600, 800)))
+    done = bridgex("store", "compact", mine, "--languages", "jv")
+    assert "not joined: statistics jv (default)." in done.out
+
+
 def test_compact_of_some(bridgex: Run, mine: Path) -> None:
     done = bridgex("store", "compact", mine, "--codec", "zstd", "--pair", "id,tl", "--keep-bits", 9)
     assert "probes id-tl (gold off)" in done.out
@@ -69,8 +82,9 @@ def test_compact_of_some(bridgex: Run, mine: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--keep-bits", "8"], 1, "makes nothing smaller without a codec"),
-        (["--codec", "zstd", "--keep-bits", "24"], 1, "expected 1 to 23 mantissa bits"),
+        (["--keep-bits", "8"], 2, "need a --codec"),
+        (["--level", "3"], 2, "need a --codec"),
+        (["--codec", "zstd", "--keep-bits", "24"], 2, "is not in the range 1<=x<=23"),
         (["--codec", "gzip"], 2, "'gzip' is not one of"),
         (["--pair", "id"], 2, "expected SOURCE,TARGET"),
         (["--languages", "yo"], 1, "the store has nothing of yo to compact"),

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from bridgex.cli.exits import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_UNREAD, NobodyReadsError
 from bridgex.errors import BridgexError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-EXIT_ERROR = 1
-EXIT_INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
@@ -71,13 +69,17 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit: 0 done, 1 understood error, 2 usage, 130 interrupted."""
+    """Run the command line and exit.
+
+    0 done, 1 understood error, 2 usage, 3 a check said no, 130 interrupted, 141 nobody reads on.
+    """
     # Beside other work on the machine, torch's threads otherwise spin at every barrier until the
     # last one gets a processor, many times longer than the work takes.
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     try:
         code = cli.main(args=arguments, prog_name="bridgex", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BridgexError as error:
         _explain(error)
         sys.exit(EXIT_ERROR)
@@ -87,18 +89,20 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted: give the same command again to go on", err=True)
         sys.exit(EXIT_INTERRUPTED)
+    except NobodyReadsError:
+        _close_stdout()
+        sys.exit(EXIT_UNREAD)
     except OSError as error:
         _close_stdout()
-        # A reader that has gone, as in `| head`, needs no explanation.
-        if not isinstance(error, BrokenPipeError):
-            click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {error.strerror or error}: {error.filename or 'the output'}", err=True)
         sys.exit(EXIT_ERROR)
     sys.exit(code or 0)
 
 
 def _close_stdout() -> None:
     """Keep what could not be written from being tried again at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _explain(error: BridgexError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import re
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from bridgex.cli.exits import NobodyReadsError
 from bridgex.files import write_atomically
 
 if TYPE_CHECKING:
@@ -61,10 +63,13 @@ class Answer:
 def emit(answer: Answer, *, format_: Format, output: Path | None = None) -> None:
     """Write an answer to stdout, or to a file that appears only when it is complete."""
     if output is None:
-        if format_ == "table":
-            _print_tables(answer.tables)
-        else:
-            sys.stdout.write(_text(answer, format_))
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, "there is nowhere to write the answer to", "standard output")
+        try:
+            _print(answer, format_)
+        except BrokenPipeError as error:
+            # Click would make an error of it.
+            raise NobodyReadsError from error
         return
     content = _parquet(answer) if format_ == "parquet" else _text(answer, format_).encode()
     write_atomically(output, content)
@@ -114,9 +119,14 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _print_tables(tables: Sequence[Table]) -> None:
-    for table in tables:
-        sys.stdout.write(_rendered([table]))
+def _print(answer: Answer, format_: Format) -> None:
+    texts = (
+        (_rendered([table]) for table in answer.tables)
+        if format_ == "table"
+        else [_text(answer, format_)]
+    )
+    for text in texts:
+        sys.stdout.write(text)
         sys.stdout.flush()
 
 

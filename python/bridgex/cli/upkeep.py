@@ -43,12 +43,12 @@ class PairName(click.ParamType[Pair]):
 )
 @click.option(
     "--level",
-    type=int,
+    type=click.IntRange(1, 22),
     help="Effort of the codec.  [default: zstd 3 of 22, blosc 5 of 9, pcodec 8 of 12]",
 )
 @click.option(
     "--keep-bits",
-    type=int,
+    type=click.IntRange(1, 23),
     help="Round activations of probes to that many of their 23 mantissa bits, for ever.",
 )
 @click.option("--languages", type=LanguageCodes(), help="Only statistics of these.")
@@ -69,13 +69,15 @@ def compact(
     """Make few large parts of many small ones, and compress them on request.
 
     Queries give the same bits as before, unless --keep-bits rounds activations. The last part of a
-    text or word list stays as it is, since it can still grow. Safe beside everything else that
-    works on the store; killed, it can be repeated.
+    text or word list stays as it is, since it can still grow, and so does what follows missing
+    records. Safe beside everything else that works on the store; killed, it can be repeated.
     """
     from bridgex.cli.progress import reporter
     from bridgex.cli.upkeep_view import compact_answer
     from bridgex.store import Store, compact
 
+    if codec == "none" and (level is not None or keep_bits is not None):
+        raise click.UsageError("--level and --keep-bits need a --codec, which makes files smaller")
     listener = reporter()
     rows = compact(
         Store.open(store),

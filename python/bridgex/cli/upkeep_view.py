@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from bridgex.store import Compaction, Merged
 
+# The closed parts in one, and the last one.
+_COMPACT = 2
+
 _COMPACTED = (
     "kind",
     "of",
@@ -105,14 +108,22 @@ def _compaction_line(name: str, row: dict[str, Any]) -> list[Any]:
         name,
         *(row[column] for column in columns),
         ratio,
-        f"{row['largest_relative_error']:.1e}",
+        _error(row),
     ]
+
+
+def _error(row: dict[str, Any]) -> str | None:
+    """Return what rounding cost, where anything can have been rounded."""
+    exact = row.get("kind") == "statistics"
+    return None if exact else f"{row['largest_relative_error']:.1e}"
 
 
 def _notes(rows: Sequence[dict[str, Any]]) -> list[str]:
     if not rows:
         return ["The store is empty."]
+    gaps = [_name(row) for row in rows if row["parts_after"] > _COMPACT]
+    broken = [f"Records are missing, and what follows them was not joined: {', '.join(gaps)}."]
     done = [_name(row) for row in rows if not row["written_parts"]]
     if len(done) == len(rows):
-        return ["Everything was compact already: nothing was written."]
-    return [f"Compact already: {', '.join(done)}."] if done else []
+        return ["Everything was compact already: nothing was written.", *broken * bool(gaps)]
+    return [f"Compact already: {', '.join(done)}."] * bool(done) + broken * bool(gaps)
