@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Tokens whose float32 sums are formed before they are added in float64. On a processor a block of
 # a layer stays in its cache while it is read several times.
-_CPU_BLOCK_TOKENS = 64
+_CPU_BLOCK_TOKENS = 128
 _BLOCK_TOKENS = 1024
 
 
@@ -73,10 +73,14 @@ class Sums:
     def add(self, layer: int, values: Tensor) -> None:
         """Hear of the values (token, neuron) of one layer."""
         width = values.shape[1]
+        most = min(self._block_tokens, len(values))
         parts = values.new_empty((4, len(self._blocks), width), dtype=torch.float32)
+        chosen = values.new_empty((most, width))
+        scratch = values.new_empty((most, width), dtype=torch.float32)
         for number, block in enumerate(self._blocks):
-            chosen = values.index_select(0, block).float()
-            _reduce(chosen, parts[:, number])
+            rows = slice(len(block))
+            torch.index_select(values, 0, block, out=chosen[rows])
+            _reduce(chosen[rows].float(), scratch[rows], parts[:, number])
         own = self._layers[layer]
         torch.sum(parts[:3], 1, dtype=self._batch.dtype, out=self._batch[:, own])
         torch.amax(parts[3], 0, out=self._batch_maximum[own])
@@ -107,13 +111,15 @@ class Sums:
         )
 
 
-def _reduce(values: Tensor, out: Tensor) -> None:
-    """Write positive count, sum, sum of squares and maximum of values (token, neuron)."""
+def _reduce(values: Tensor, scratch: Tensor, out: Tensor) -> None:
+    """Write positive count, sum, sum of squares and maximum of values (token, neuron).
+
+    Fresh memory for every block costs as much as the sums: ``scratch`` is used again.
+    """
+    torch.sum(torch.gt(values, 0, out=scratch), 0, out=out[0])
     torch.sum(values, 0, out=out[1])
-    torch.amax(values, 0, out=out[3])
-    scratch = torch.gt(values, 0, out=torch.empty_like(values))
-    torch.sum(scratch, 0, out=out[0])
     torch.sum(torch.mul(values, values, out=scratch), 0, out=out[2])
+    torch.amax(values, 0, out=out[3])
 
 
 class Means:
