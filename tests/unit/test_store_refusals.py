@@ -14,7 +14,8 @@ from tests.other_layouts import lay_out
 from bridgex.corpora import CorpusPart, WordPart, split_parts, split_words
 from bridgex.errors import InvalidInputError, NotFoundError, ProvenanceError, StoreError
 from bridgex.schema import NeuronStatistics, Pair, Provenance, WordPair
-from bridgex.store import Store
+from bridgex.store import Store, merge, verify
+from bridgex.store.files import StoredFile
 from bridgex.testing import synthetic
 
 if TYPE_CHECKING:
@@ -467,6 +468,48 @@ def test_a_marker_under_another_name(store: Store) -> None:
     path = one(store, "commits/statistics/sw/*.json")
     shutil.copy(path, path.with_name("copy.json"))
     with pytest.raises(StoreError, match=r"copy\.json is damaged.*it is the marker of part"):
+        store.snapshot().statistics("sw")
+
+
+FILE = StoredFile(0, 0)
+ELSEWHERE = [
+    "../stolen", "/etc/passwd", "a/../../b", "a//b", "a/", "./a", "..", "", "a\\b", "a\0b",
+]  # fmt: skip
+LEADING_OUT: list[tuple[dict[str, Any], str]] = [
+    *(({"files": {name: FILE}}, "is no file of a part") for name in ELSEWHERE),
+    *(
+        ({"attempt": name}, "is no attempt")
+        for name in ("..", "0" * 15, "0" * 16 + "/..", "G" * 16)
+    ),
+    ({"supersedes": ("../x",), "members": True}, "is no id of a part"),
+    ({"series": ("../sw", "default")}, "is no language code"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), LEADING_OUT)
+def test_a_marker_that_leads_out_of_the_store(
+    store: Store, change: dict[str, Any], message: str
+) -> None:
+    ingest(store, parts_of(TEXT))
+    (marker, *_) = store.snapshot().markers("commits/statistics/sw")
+    if "members" in change:
+        change = {**change, "members": tuple(piece.member for piece in marker.pieces)}
+    (store.path / marker.path).write_bytes(replace(marker, **change).to_bytes())
+    with pytest.raises(StoreError, match=rf"{marker.part}\.json is damaged.*{message}"):
+        store.snapshot().statistics("sw")
+    with pytest.raises(StoreError, match="is damaged"):
+        merge([store], store.path.parent / "merged")
+    assert not (store.path.parent / "merged").exists()
+    assert [finding.kind for finding in verify(store.path).findings] == ["damaged"]
+
+
+@pytest.mark.parametrize("part", ["0" * 31, "A" * 32, "x"])
+def test_a_part_id_of_another_form(store: Store, part: str) -> None:
+    ingest(store, parts_of(TEXT))
+    (marker, *_) = store.snapshot().markers("commits/statistics/sw")
+    other = replace(marker, part=part)
+    (store.path / other.path).write_bytes(other.to_bytes())
+    with pytest.raises(StoreError, match=rf"{part}\.json is damaged.*is no id of a part"):
         store.snapshot().statistics("sw")
 
 

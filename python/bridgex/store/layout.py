@@ -30,7 +30,7 @@ STATISTICS_ARRAYS = ("positive_count", "sum", "sum_squares", "maximum")
 DIGESTS_ARRAY = "record_digests"
 NEURONS_ARRAY = "neurons"
 
-_CODE = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
+CODE = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 
 
 def layer_array(layer: int) -> str:
@@ -102,7 +102,7 @@ def _id(made_of: list[object]) -> str:
 
 
 def _safe(code: str) -> str:
-    if not _CODE.fullmatch(code):
+    if not CODE.fullmatch(code):
         raise InvalidInputError(
             f"expected a language code of letters, digits and hyphens, got {code!r}"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -13,6 +14,7 @@ from bridgex.store.checked import with_checksum, without_checksum
 from bridgex.store.encoding import PLAIN, Encoding
 from bridgex.store.files import StoredFile
 from bridgex.store.layout import (
+    CODE,
     COMMITS,
     FORMAT_VERSION,
     MARKER_SUFFIX,
@@ -29,6 +31,9 @@ _SERIES = {
     "neurons": ("source", "target", "gold"),
     "probes": ("source", "target", "gold"),
 }
+_PART = re.compile(r"[0-9a-f]{32}")
+_ATTEMPT = re.compile(r"[0-9a-f]{16}")
+_FILE = re.compile(r"[^/\\\0]+(/[^/\\\0]+)*")
 _COUNTED = {"statistics": "tokens", "neurons": "neurons", "probes": "samples"}
 
 
@@ -240,8 +245,24 @@ class Marker:
             supersedes=tuple(value.get("supersedes", [])),
             encoding=Encoding(**value.get("encoding", {})),
         )
+        marker._check_names()
         marker._check_members()
         return marker
+
+    def _check_names(self) -> None:
+        """Refuse names that could lead out of the part, or out of the store."""
+        held = [member.part for member in self.members]
+        for part in (self.part, *held, *self.supersedes):
+            if not _PART.fullmatch(part):
+                raise ValueError(f"{part!r} is no id of a part")
+        if not _ATTEMPT.fullmatch(self.attempt):
+            raise ValueError(f"{self.attempt!r} is no attempt")
+        for code in self.series[:-1]:
+            if not CODE.fullmatch(code):
+                raise ValueError(f"{code!r} is no language code")
+        for name in self.files:
+            if not _FILE.fullmatch(name) or {".", ".."} & set(name.split("/")):
+                raise ValueError(f"{name!r} is no file of a part")
 
     def _check_members(self) -> None:
         """Refuse members that are not the whole part, one after the other."""
