@@ -141,11 +141,14 @@ def _chosen(
     """Return the parts that count and those that are committed, of every series chosen."""
     if languages is None and pairs is None:
         languages, pairs = snapshot.languages, snapshot.pairs
-    named = [(language, language_commits(language)) for language in languages or ()]
-    named += [(str(pair), pair_commits(pair)) for pair in pairs or ()]
+    named = [
+        (language, snapshot.markers(language_commits(language)), language_commits(language))
+        for language in languages or ()
+    ]
+    named += [(str(pair), snapshot.pair_markers(pair), pair_commits(pair)) for pair in pairs or ()]
     found = []
-    for name, commits in named:
-        counting, committed = snapshot.markers(commits), snapshot.committed(commits)
+    for name, counting, commits in named:
+        committed = snapshot.committed(commits)
         if not counting:
             raise NotFoundError(
                 f"the store has nothing of {name} to compact",

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, cast, get_args
 
 from bridgex.store.garbage import DAY, GarbageKind, find_garbage
-from bridgex.store.layout import language_commits, pair_commits
+from bridgex.store.layout import language_commits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -158,14 +158,12 @@ def language_info(snapshot: Snapshot, language: str) -> LanguageInfo:
 
 def pair_info(snapshot: Snapshot, pair: Pair, *, block: int) -> list[ProbesInfo]:
     """Summarise the probes of a pair, one per gold policy; parts have ``block`` word pairs."""
-    golds = sorted({marker.series[2] for marker in snapshot.markers(pair_commits(pair))})
+    golds = sorted({marker.series[2] for marker in snapshot.pair_markers(pair)})
     return [_probes_info(snapshot, pair, cast("GoldFilter", gold), block) for gold in golds]
 
 
 def _probes_info(snapshot: Snapshot, pair: Pair, gold: GoldFilter, block: int) -> ProbesInfo:
-    markers = [
-        marker for marker in snapshot.markers(pair_commits(pair)) if marker.series[2] == gold
-    ]
+    markers = [marker for marker in snapshot.pair_markers(pair) if marker.series[2] == gold]
     gaps = _gaps(markers)
     form = snapshot.probe_form(pair, gold)
     every = snapshot.provenance.neuron_count

@@ -93,6 +93,11 @@ class Snapshot:
         """Return the parts that count, of those committed in a directory, by series and place."""
         return self._read(commits)[1]
 
+    def pair_markers(self, pair: Pair) -> list[Marker]:
+        """Return the parts of a pair's probes that count, by gold filter and place."""
+        # The pairs a, b-c and a-b, c share a directory.
+        return [one for one in self.markers(pair_commits(pair)) if one.series[:-1] == pair]
+
     def committed(self, commits: str) -> list[Marker]:
         """Return all parts committed in a directory: also those that do not count."""
         return self._read(commits)[0]
@@ -183,7 +188,7 @@ class Snapshot:
         StoreError
             If a file of the store is missing.
         """
-        markers = self.markers(pair_commits(pair))
+        markers = self.pair_markers(pair)
         if not markers:
             raise _absent(f"probes of {pair}", "pairs", self._series("probes"))
         policies: list[GoldFilter] = [
