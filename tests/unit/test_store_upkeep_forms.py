@@ -208,3 +208,59 @@ def test_a_removed_decision_is_found(place: Path) -> None:
     found = verify(store.path).findings
     assert [one.kind for one in found] == ["damaged"] * 4
     assert all("its neurons are not those" in one.problem for one in found)
+
+
+def undecided(path: Path) -> Store:
+    """A store whose writer decided on nothing: its probes are of all neurons, in f32."""
+    store = new_store(path, FULL_PROBES, word_parts(FEWER))
+    shutil.rmtree(store.path / "commits/neurons")
+    return Store.open(path)
+
+
+@pytest.mark.parametrize("other", [TOP, HALF], ids=["top", "all f16"])
+@pytest.mark.parametrize("parts", [0, 4])
+def test_probes_that_nobody_decided_on_are_not_mixed(
+    place: Path, other: ProbeForm, parts: int
+) -> None:
+    one, two = undecided(place / "one"), new_store(place / "two", other, word_parts(WORDS)[:parts])
+    before = bits(one)
+    for sources, target in (
+        ([one, two], place / "merged"),
+        ([two, one], place / "merged"),
+        ([two], one.path),
+        ([one], two.path),
+    ):
+        with pytest.raises(StoreError, match=r"keeps? all neurons as f32") as error:
+            merge(sources, target)
+        assert other.describe() in error.value.message
+    assert not (place / "merged").exists()
+    assert bits(Store.open(one.path)) == before
+    assert verify(one.path).findings == ()
+
+
+def test_probes_that_nobody_decided_on_join_others_of_all_neurons(place: Path) -> None:
+    one, two = undecided(place / "one"), new_store(place / "two", FULL_PROBES, word_parts(WORDS))
+    merge([one, two], place / "merged")
+    assert bits(Store.open(place / "merged")) == bits(two)
+
+
+def test_probes_that_nobody_decided_on_stay_of_all_neurons(place: Path) -> None:
+    store = undecided(place / "store")
+    before = bits(store)
+    for other in (TOP, TOP_HALF, HALF):
+        with pytest.raises(StoreError, match=r"(?s)all neurons as f32.*--neurons all"):
+            store.decide_form(PAIR, "off", other)
+    assert store.probe_form(PAIR, "off") == FULL_PROBES
+    assert not (store.path / "commits/neurons").exists()
+    assert bits(store) == before
+    assert store.decide_form(PAIR, "keep", TOP) is not None, "the other gold filter is free"
+    add(store, FULL_PROBES, word_parts(WORDS))
+    assert bits(store) == bits(new_store(place / "new", FULL_PROBES, word_parts(WORDS)))
+
+
+def test_a_removed_decision_on_some_neurons_is_taken_again(place: Path) -> None:
+    store = new_store(place / "store", TOP, word_parts(FEWER))
+    before = bits(store)
+    shutil.rmtree(store.path / "commits/neurons")
+    store = new_store(place / "store", TOP, word_parts(FEWER))
+    assert bits(store) == before

@@ -6,6 +6,7 @@ all others and all later ones keep what it chose.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -15,8 +16,9 @@ from bridgex.errors import InvalidInputError, StoreError
 from bridgex.schema import FULL_PROBES, Pair, ProbeDtype, ProbeForm
 from bridgex.store.arrays import damaged
 from bridgex.store.candidate import Candidate
-from bridgex.store.layout import NEURONS_ARRAY, neuron_commits, part_id
-from bridgex.store.markers import Marker
+from bridgex.store.committed import read_counting
+from bridgex.store.layout import NEURONS_ARRAY, neuron_commits, pair_commits, part_id
+from bridgex.store.markers import Marker, marker_names
 from bridgex.store.parts import part_attributes, read_part
 from bridgex.store.places import Span, describe
 from bridgex.store.writer import commit, new_attempt
@@ -47,10 +49,11 @@ class Forms:
         """Return the form of a pair's probes, or None while that is not decided."""
         candidate = form_candidate(pair, gold, self._provenance)
         if candidate.part not in self._known:
-            if not self._folder.exists(candidate.marker_path):
+            decided = self._folder.exists(candidate.marker_path)
+            if not decided and not _has_full_probes(self._folder, pair, gold):
                 return None
-            marker = Marker.read(self._folder, candidate.marker_path)
-            self._known[candidate.part] = read_form(self._folder, marker)
+            # If it was decided before these probes were added, but just now, this finds it.
+            self._known[candidate.part] = form_of(self._folder, pair, gold, self._provenance)
         return self._known[candidate.part]
 
     def decide(self, pair: Pair, gold: GoldFilter, form: ProbeForm) -> ProbeForm:
@@ -106,6 +109,17 @@ def form_of(folder: Folder, pair: Pair, gold: GoldFilter, provenance: Provenance
     """Return the form of stored probes; all neurons where none was decided. See ``read_form``."""
     path = form_candidate(pair, gold, provenance).marker_path
     return read_form(folder, Marker.read(folder, path)) if folder.exists(path) else FULL_PROBES
+
+
+def _has_full_probes(folder: Folder, pair: Pair, gold: GoldFilter) -> bool:
+    """Say whether there are probes of all neurons, which nobody need have decided on."""
+    commits = pair_commits(pair)
+    list_names = partial(marker_names, folder, commits)
+    _, counting = read_counting(folder, commits, list_names(), list_names)
+    return any(
+        marker.series == (*pair, gold) and "neurons" not in part_attributes(folder, marker)
+        for marker in counting
+    )
 
 
 def pair_of(probes: Marker) -> tuple[Pair, GoldFilter]:

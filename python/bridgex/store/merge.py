@@ -12,7 +12,7 @@ from bridgex.errors import InvalidInputError, ProvenanceError, StoreError
 from bridgex.progress import Silent
 from bridgex.store.committed import DigestReader
 from bridgex.store.encoding import MANTISSA_BITS
-from bridgex.store.forms import read_form
+from bridgex.store.forms import pair_of
 from bridgex.store.layout import MARKER_SUFFIX, ROOT
 from bridgex.store.local import open_folder
 from bridgex.store.markers import Marker
@@ -116,6 +116,7 @@ def merge(
     views = [(store, store.snapshot()) for store in [*there, *sources]]
     for store, _ in views[1:]:
         _check_alike(views[0][0], store)
+    _check_forms(views)
     names = sorted({name for _, view in views for name in view.directories})
     missing = {name: _missing(views, name, there) for name in names}
     target = Store.open_or_create(
@@ -156,7 +157,6 @@ def _missing(
     views: Sequence[tuple[Store, Snapshot]], name: str, there: Sequence[Store]
 ) -> dict[str, Store]:
     """Return the parts of a directory that are to be copied, by id, and where they are."""
-    _check_forms(views, name)
     found: dict[str, _Found] = {}
     for store, view in views:
         for marker in view.committed(name):
@@ -199,20 +199,28 @@ def _bits(marker: Marker) -> int:
     return MANTISSA_BITS if marker.encoding.keep_bits is None else marker.encoding.keep_bits
 
 
-def _check_forms(views: Sequence[tuple[Store, Snapshot]], name: str) -> None:
+def _check_forms(views: Sequence[tuple[Store, Snapshot]]) -> None:
     """Refuse probes of a pair that keep different neurons, or have different precisions."""
-    decided: dict[str, tuple[Store, ProbeForm]] = {}
+    decided: dict[tuple[str, ...], tuple[Store, ProbeForm]] = {}
     for store, view in views:
+        for series, form in _forms(view).items():
+            first, kept = decided.setdefault(series, (store, form))
+            if (form.digest, form.dtype) != (kept.digest, kept.dtype):
+                raise StoreError(
+                    f"{store.folder} cannot be merged: of {describe(series)} it keeps "
+                    f"{form.describe()}, {first.folder} keeps {kept.describe()}",
+                    hint="Ingest the probes of one of them again, as the other keeps them.",
+                )
+
+
+def _forms(view: Snapshot) -> dict[tuple[str, ...], ProbeForm]:
+    """Return what the probes of every pair keep, also where nobody decided on it."""
+    found: dict[tuple[str, ...], ProbeForm] = {}
+    for name in view.directories:
         for marker in view.committed(name):
-            if marker.kind == "neurons":
-                form = read_form(store.folder, marker)
-                first, kept = decided.setdefault(marker.part, (store, form))
-                if (form.digest, form.dtype) != (kept.digest, kept.dtype):
-                    raise StoreError(
-                        f"{store.folder} cannot be merged: of {describe(marker.series)} it keeps "
-                        f"{form.describe()}, {first.folder} keeps {kept.describe()}",
-                        hint="Ingest the probes of one of them again, as the other keeps them.",
-                    )
+            if marker.kind != "statistics" and marker.series not in found:
+                found[marker.series] = view.probe_form(*pair_of(marker))
+    return found
 
 
 _HINT = (
