@@ -17,7 +17,7 @@ from bridgex.analysis.spectrum_options import SpectrumOptions
 from bridgex.analysis.uncertainties import spectrum_uncertainty
 from bridgex.analysis.word_draws import Resampling
 from bridgex.engines.generator import ModelGenerator
-from bridgex.engines.local import ingest_corpus, ingest_probes
+from bridgex.engines.local import ingest_corpora, ingest_probes
 from bridgex.errors import InvalidInputError
 from bridgex.evals.agreement import Agreement, can_compare, compare_with_ranking
 from bridgex.evals.bli import BliTask
@@ -156,8 +156,7 @@ def run(
     BridgexError
         Where a stage cannot be done; the stages before it are kept in the store.
     """
-    for language, text in request.texts.items():
-        ingest_corpus(model, store, text, language=language, reporter=reporter)
+    ingest_corpora(model, store, request.texts, reporter=reporter)
     gold = _ingest_probes(model, store, request, reporter)
     snapshot = store.snapshot()
     yield {language: snapshot.statistics(language) for language in request.texts}

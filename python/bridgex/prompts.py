@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bridgex.errors import InvalidInputError
 from bridgex.languages import parse_language
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bridgex.schema import Pair, WordPair
 
 # A quotation mark inside a word would end it early.
 _INNER_QUOTE = str.maketrans({'"': "”"})
@@ -89,3 +96,8 @@ def _one_line(word: str) -> str:
     if len(text.splitlines()) > 1:
         raise InvalidInputError(f"a word of a prompt has one line, but this one has more: {word!r}")
     return text.translate(_INNER_QUOTE)
+
+
+def probe_prompts(pair: Pair, words: Iterable[WordPair]) -> list[str]:
+    """Return the probe prompt of every word pair."""
+    return [probe_prompt(pair.source, pair.target, word.source) for word in words]

@@ -12,11 +12,17 @@ from typing import TYPE_CHECKING, Any
 from bridgex.errors import MissingDependencyError
 
 if TYPE_CHECKING:
-    from bridgex.capture.collect import collect_probes, collect_statistics, count_tokens
+    from bridgex.capture.collect import (
+        collect_probes,
+        collect_probes_of,
+        collect_statistics,
+        collect_statistics_of,
+        count_tokens,
+    )
     from bridgex.capture.convert import demo_model_path
     from bridgex.capture.doctor import describe_device, examine_model
     from bridgex.capture.generation import generate
-    from bridgex.capture.gold import GoldAgreement, gold_agreement, gold_filter
+    from bridgex.capture.gold import GoldAgreement, gold_agreement, gold_filter, gold_filter_of
     from bridgex.capture.models import CaptureModel, load_model
     from bridgex.capture.tensors import load_tensors
 
@@ -24,7 +30,9 @@ __all__ = [
     "CaptureModel",
     "GoldAgreement",
     "collect_probes",
+    "collect_probes_of",
     "collect_statistics",
+    "collect_statistics_of",
     "count_tokens",
     "demo_model_path",
     "describe_device",
@@ -32,6 +40,7 @@ __all__ = [
     "generate",
     "gold_agreement",
     "gold_filter",
+    "gold_filter_of",
     "load_model",
     "load_tensors",
 ]
@@ -40,7 +49,9 @@ _HOMES = {
     "CaptureModel": "models",
     "GoldAgreement": "gold",
     "collect_probes": "collect",
+    "collect_probes_of": "collect",
     "collect_statistics": "collect",
+    "collect_statistics_of": "collect",
     "count_tokens": "collect",
     "demo_model_path": "convert",
     "describe_device": "doctor",
@@ -48,6 +59,7 @@ _HOMES = {
     "generate": "generation",
     "gold_agreement": "gold",
     "gold_filter": "gold",
+    "gold_filter_of": "gold",
     "load_model": "models",
     "load_tensors": "tensors",
 }

@@ -12,7 +12,7 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 from bridgex.capture.batching import prompt_ids
 from bridgex.capture.memory import Halving
 from bridgex.capture.quiet import quiet_transformers
-from bridgex.errors import InvalidInputError
+from bridgex.errors import InvalidInputError, ModelSupportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,6 +64,8 @@ def generate(
     InvalidInputError
         When a prompt has no token of its own, or does not fit into the context with
         ``max_new_tokens`` more.
+    ModelSupportError
+        When the model is read layer by layer.
 
     Notes
     -----
@@ -76,6 +78,12 @@ def generate(
         raise InvalidInputError(
             f"max_new_tokens of at least 1 and a stop text were expected, "
             f"{max_new_tokens} and {stop!r} came"
+        )
+    if model.skeleton is not None:
+        raise ModelSupportError(
+            "generation would read the whole model once for every token, and this one is read "
+            "layer by layer",
+            hint="Use --mode resident where the memory is there. What was captured is kept.",
         )
     prompted = prompt_ids(model, prompts, room=max_new_tokens)
     answers = _Answers(model, prompted, max_new_tokens, stop, is_complete)

@@ -57,17 +57,15 @@ def corpus(
     """Statistics of the neurons over monolingual text."""
     from bridgex.cli.inputs import check_text_places, check_texts, open_texts
     from bridgex.cli.progress import reporter
-    from bridgex.engines.local import ingest_corpus
+    from bridgex.engines.local import ingest_corpora
 
     check_text_places(texts)
     sources = open_texts(texts, text_choices)
     check_texts(sources.values())
     listener = reporter()
     loaded, opened = _open(model, store, model_choices, part_sizes, listener)
-    for language, source in sources.items():
-        done = ingest_corpus(
-            loaded, opened, source, language=language, corpus=corpus, reporter=listener
-        )
+    found = ingest_corpora(loaded, opened, sources, corpus=corpus, reporter=listener)
+    for language, done in found.items():
         listener.note(
             f"{language}: {done.added} parts added with {done.tokens:,} tokens, "
             f"{done.present} were there"

@@ -5,31 +5,33 @@ What is committed stays; repeating a call does only what is missing.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridgex.capture import (
-    collect_probes,
-    collect_statistics,
+    collect_probes_of,
+    collect_statistics_of,
     count_tokens,
     gold_agreement,
-    gold_filter,
+    gold_filter_of,
 )
 from bridgex.corpora import split_parts, split_words
+from bridgex.engines.groups import corpus_groups, word_groups
 from bridgex.errors import InvalidInputError
-from bridgex.prompts import probe_prompt
+from bridgex.prompts import probe_prompt, probe_prompts
 from bridgex.schema import FULL_PROBES, MINIMUM_SAMPLES, ProbeBlock
 from bridgex.texts import TextSource, open_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bridgex.capture import CaptureModel
     from bridgex.corpora import CorpusPart, WordPart
     from bridgex.lexicon import Lexicon
     from bridgex.progress import Progress, Reporter
-    from bridgex.schema import GoldFilter, Pair, ProbeForm, WordPair
+    from bridgex.schema import GoldFilter, Pair, ProbeForm
     from bridgex.store import Store
 
 AGREEMENT_SAMPLE = 16
@@ -135,22 +137,50 @@ def ingest_corpus(
     NotFoundError, InvalidInputError
         When the text cannot be read, or is not what was ingested before with more at its end.
     """
-    records = open_text(text) if isinstance(text, Path) else text
+    texts = {language: text}
+    return ingest_corpora(model, store, texts, corpus=corpus, reporter=reporter)[language]
 
-    def parts() -> Iterator[CorpusPart]:
+
+def ingest_corpora(
+    model: CaptureModel,
+    store: Store,
+    texts: Mapping[str, Text],
+    *,
+    corpus: str = "default",
+    reporter: Reporter,
+) -> dict[str, Ingested]:
+    """Add the statistics of several languages' corpora to a store.
+
+    The parameters and errors are those of ``ingest_corpus``, ``texts`` by language code. Parts of
+    several languages share the passes of a model that is read layer by layer.
+    """
+    sources = {
+        language: open_text(text) if isinstance(text, Path) else text
+        for language, text in texts.items()
+    }
+
+    def parts(language: str) -> Iterator[CorpusPart]:
+        records = sources[language]
         return split_parts(records, language=language, corpus=corpus, part_bytes=store.part_bytes)
 
     # Read once before anything is computed: a text that was changed is refused at once.
-    before = store.coverage(parts())
-    added = tokens = 0
-    for part in store.missing_parts(parts()):
-        expected = count_tokens(model, part.records)
-        with reporter.task(_name(language, part), total=expected, unit="tokens") as progress:
-            statistics = collect_statistics(model, part.records, progress=progress)
-        if store.add_statistics(part, statistics):
-            added += 1
-            tokens += statistics.token_count
-    return Ingested(added, before.parts - added, tokens)
+    before = {language: store.coverage(parts(language)).parts for language in texts}
+    added, tokens = Counter[str](), Counter[str]()
+    missing = (part for language in texts for part in store.missing_parts(parts(language)))
+    for group in corpus_groups(model, missing):
+        expected = sum(count_tokens(model, part.records) for part in group)
+        with reporter.task(_name(group), total=expected, unit="tokens") as progress:
+            found = collect_statistics_of(
+                model, [part.records for part in group], progress=progress
+            )
+        for part, statistics in zip(group, found, strict=True):
+            if store.add_statistics(part, statistics):
+                added[part.place.language] += 1
+                tokens[part.place.language] += statistics.token_count
+    return {
+        language: Ingested(added[language], count - added[language], tokens[language])
+        for language, count in before.items()
+    }
 
 
 def ingest_probes(
@@ -206,9 +236,9 @@ def ingest_probes(
         _report_agreement(model, lexicon, reporter)
     name = f"probes {lexicon.pair}" + ("" if gold == "keep" else ", all words")
     with reporter.task(name, total=before.missing_records, unit="words") as progress:
-        for part in store.missing_probes(parts(), gold):
-            block = _probe(model, part, gold, form, progress)
-            added += store.add_probes(part, block, gold, form)
+        for group in word_groups(model, store.missing_probes(parts(), gold), form):
+            for part, block in zip(group, _probe(model, group, gold, form, progress), strict=True):
+                added += store.add_probes(part, block, gold, form)
     probes = store.snapshot().probes(lexicon.pair, gold)
     return Probed(
         pair=lexicon.pair,
@@ -223,6 +253,9 @@ def ingest_probes(
 
 def _report_agreement(model: CaptureModel, lexicon: Lexicon, reporter: Reporter) -> None:
     """Say how the gold filter compares with generation on a few words."""
+    if model.skeleton is not None:
+        reporter.note("the gold filter is not compared with generation: that holds the whole model")
+        return
     words = lexicon.words[:AGREEMENT_SAMPLE]
     prompts = [probe_prompt(*lexicon.pair, word.source) for word in words]
     found = gold_agreement(model, prompts, [word.targets for word in words])
@@ -232,28 +265,47 @@ def _report_agreement(model: CaptureModel, lexicon: Lexicon, reporter: Reporter)
     )
 
 
-def _name(language: str, part: CorpusPart) -> str:
+def _name(group: Sequence[CorpusPart]) -> str:
+    if len(group) > 1:
+        languages = dict.fromkeys(part.place.language for part in group)
+        return f"statistics {', '.join(languages)}, {len(group):,} parts"
+    (part,) = group
     first = part.place.records_before + 1
-    return f"statistics {language}, records {first:,} to {first + len(part.records) - 1:,}"
+    last = first + len(part.records) - 1
+    return f"statistics {part.place.language}, records {first:,} to {last:,}"
 
 
 def _probe(
-    model: CaptureModel, part: WordPart, gold: GoldFilter, form: ProbeForm, progress: Progress
-) -> ProbeBlock:
-    kept = part.records
-    words = _Words(progress, len(kept), passes=1 if gold == "off" else 3)
+    model: CaptureModel,
+    parts: Sequence[WordPart],
+    gold: GoldFilter,
+    form: ProbeForm,
+    progress: Progress,
+) -> list[ProbeBlock]:
+    pair = parts[0].place.pair
+    kept = [part.records for part in parts]
+    total = sum(map(len, kept))
+    words = _Words(progress, total, passes=1 if gold == "off" else 3)
     if gold == "keep":
-        answers = [word.targets for word in kept]
-        right = gold_filter(model, _prompts(part, kept), answers, progress=words)
-        kept = tuple(word for word, is_right in zip(kept, right, strict=True) if is_right)
-    activations = collect_probes(
+        asked = [
+            (probe_prompts(pair, listed), [word.targets for word in listed]) for listed in kept
+        ]
+        right = gold_filter_of(model, asked, progress=words)
+        kept = [
+            tuple(word for word, is_right in zip(listed, flags, strict=True) if is_right)
+            for listed, flags in zip(kept, right, strict=True)
+        ]
+    activations = collect_probes_of(
         model,
-        _prompts(part, kept),
+        [probe_prompts(pair, listed) for listed in kept],
         neurons=form.layer_neurons(model.provenance.layer_sizes),
         progress=words,
     )
     words.finish()
-    return ProbeBlock(words=kept, activations=activations, considered=len(part.records))
+    return [
+        ProbeBlock(words=listed, activations=layers, considered=len(part.records))
+        for part, listed, layers in zip(parts, kept, activations, strict=True)
+    ]
 
 
 class _Words:
@@ -283,8 +335,3 @@ class _Words:
         if words > self._told:
             self._progress.advance(words - self._told)
             self._told = words
-
-
-def _prompts(part: WordPart, words: Sequence[WordPair]) -> list[str]:
-    source, target = part.place.pair
-    return [probe_prompt(source, target, word.source) for word in words]

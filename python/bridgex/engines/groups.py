@@ -1,0 +1,84 @@
+"""Which parts go through a model together.
+
+A model in memory takes one part after the other. One that is read layer by layer takes as many at
+once as fit beside a layer, since every group reads all parameters again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from bridgex.capture import count_tokens
+from bridgex.errors import InvalidInputError
+from bridgex.prompts import probe_prompts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from bridgex.capture import CaptureModel
+    from bridgex.corpora import CorpusPart, WordPart
+    from bridgex.schema import ProbeForm
+
+T = TypeVar("T")
+
+
+def corpus_groups(
+    model: CaptureModel, parts: Iterable[CorpusPart]
+) -> Iterator[tuple[CorpusPart, ...]]:
+    """Yield parts of text in groups that fit into the model's memory limit, in order.
+
+    Raises
+    ------
+    InvalidInputError
+        When one part alone does not fit: with the limit under which it would.
+    """
+    return _groups(model, parts, lambda part: corpus_bytes(model, part))
+
+
+def word_groups(
+    model: CaptureModel, parts: Iterable[WordPart], form: ProbeForm
+) -> Iterator[tuple[WordPart, ...]]:
+    """Yield parts of a word list as ``corpus_groups`` does those of a text."""
+    return _groups(model, parts, lambda part: word_bytes(model, part, form))
+
+
+def corpus_bytes(model: CaptureModel, part: CorpusPart) -> int:
+    """Return the bytes that a part of text takes while it waits for its layers."""
+    assert model.budget is not None
+    return model.budget.costs.group(count_tokens(model, part.records), 1)
+
+
+def word_bytes(model: CaptureModel, part: WordPart, form: ProbeForm) -> int:
+    """Return the bytes that a part of a word list takes: its prompts and its activations."""
+    assert model.budget is not None
+    sizes = model.provenance.layer_sizes
+    kept = sum(form.row_counts(sizes)) + max(form.row_counts(sizes))
+    tokens = count_tokens(model, probe_prompts(part.place.pair, part.records))
+    return model.budget.costs.group(tokens, 0) + 4 * len(part.records) * kept
+
+
+def _groups(
+    model: CaptureModel, parts: Iterable[T], bytes_of: Callable[[T], int]
+) -> Iterator[tuple[T, ...]]:
+    if model.budget is None:
+        yield from ((part,) for part in parts)
+        return
+    room = model.budget.waiting
+    group: list[T] = []
+    used = 0
+    for part in parts:
+        size = bytes_of(part)
+        if size > room:
+            raise InvalidInputError(
+                f"a part of text was expected to fit into --memory-limit {model.budget.limit:,} "
+                f"bytes beside a layer; it would into {model.budget.limit - room + size:,}",
+                hint="Raise the limit, or make the store with a smaller --part-bytes or "
+                "--probe-block.",
+            )
+        if group and used + size > room:
+            yield tuple(group)
+            group, used = [], 0
+        group.append(part)
+        used += size
+    if group:
+        yield tuple(group)
