@@ -19,6 +19,8 @@ from bridgex.capture.recording import Shared, record, tensors_of
 from bridgex.capture.skeleton import HEAD, SURROUNDINGS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bridgex.capture.skeleton import Group, Skeleton
 
 _LOADERS = 4  # Tensors that transformers reads at once.
@@ -40,8 +42,10 @@ class Costs:
         What the process holds already: libraries and the tokenizer.
     weights
         All parameters in the precision of the run, and what reading them takes besides.
-    surroundings, layer, head
-        The same of the decoder outside its layers, of its largest layer, and of the head.
+    surroundings, head
+        The same of the decoder outside its layers, and of the head.
+    layer, reading
+        Parameters of the largest layer, and what reading it takes besides.
     block
         What one batch needs within a layer besides its hidden states.
     token
@@ -56,6 +60,7 @@ class Costs:
     weights: int
     surroundings: int
     layer: int
+    reading: int
     head: int
     block: int
     token: int
@@ -69,8 +74,11 @@ class Costs:
 
     def fixed(self, *, ahead: bool) -> int:
         """Peak of a sweep without the tokens that wait and their sums."""
-        layers = (2 if ahead else 1) * self.layer
-        return self.base + max(self.surroundings, layers + self.block, self.head)
+        if ahead:
+            layers = 2 * self.layer + self.reading + self.block
+        else:
+            layers = self.layer + max(self.reading, self.block)
+        return self.base + max(self.surroundings, layers, self.head)
 
     def group(self, tokens: int, parts: int) -> int:
         """Bytes of the tokens of a group and their sums."""
@@ -92,7 +100,7 @@ def measure(skeleton: Skeleton, *, batch_tokens: int, row_tokens: int, widths: l
         Neurons of every layer.
     """
     layers = range(len(skeleton.layers))
-    needed = {group: _loading_bytes(skeleton, group) for group in (*layers, SURROUNDINGS, HEAD)}
+    groups = (*layers, SURROUNDINGS, HEAD)
     width = skeleton.decoder.config.hidden_size
     item = skeleton.network.dtype.itemsize
     tokens = max(batch_tokens, row_tokens)
@@ -102,11 +110,12 @@ def measure(skeleton: Skeleton, *, batch_tokens: int, row_tokens: int, widths: l
     used = [key for group in (*layers, SURROUNDINGS) for key in skeleton.keys[group]]
     return Costs(
         base=_held() if skeleton.device.type == "cpu" else 0,
-        weights=sum(_parameter_bytes(skeleton, group) for group in needed)
+        weights=sum(_parameter_bytes(skeleton, group) for group in groups)
         + _reading_bytes(skeleton, [*used, *skeleton.keys[HEAD]]),
-        surroundings=needed[SURROUNDINGS] + tokens * width * item * 2,
-        layer=max(needed[layer] for layer in layers),
-        head=needed[HEAD] + _HEAD_POSITIONS * words * (item + 4),
+        surroundings=_loading_bytes(skeleton, SURROUNDINGS) + tokens * width * item * 2,
+        layer=max(_parameter_bytes(skeleton, layer) for layer in layers),
+        reading=max(_reading_bytes(skeleton, skeleton.keys[layer]) for layer in layers),
+        head=_loading_bytes(skeleton, HEAD) + _HEAD_POSITIONS * words * (item + 4),
         block=block,
         token=_token_bytes(skeleton, row_tokens) + width * item,
         part=sum(widths) * _SUMS_BYTES,
@@ -137,15 +146,14 @@ def _held() -> int:
 
 
 def _loading_bytes(skeleton: Skeleton, group: Group) -> int:
-    keys = list(skeleton.keys[group])
-    return _parameter_bytes(skeleton, group) + _reading_bytes(skeleton, keys)
+    return _parameter_bytes(skeleton, group) + _reading_bytes(skeleton, skeleton.keys[group])
 
 
 def _parameter_bytes(skeleton: Skeleton, group: Group) -> int:
     return sum(skeleton.parameter(name).nbytes for name in skeleton.names[group])
 
 
-def _reading_bytes(skeleton: Skeleton, keys: list[str]) -> int:
+def _reading_bytes(skeleton: Skeleton, keys: Iterable[str]) -> int:
     """Return what is held besides while tensors are read and put into another precision."""
     item = skeleton.network.dtype.itemsize
     stored = [skeleton.checkpoint.tensors[key] for key in keys]
@@ -174,9 +182,3 @@ def _token_bytes(skeleton: Skeleton, row_tokens: int) -> int:
         for tensor in tensors_of([call.args, call.kwargs])
     }
     return -(-sum(storages.values()) // row_tokens)
-
-
-def human(count: int) -> str:
-    """Return a number of bytes as people write it."""
-    power = min(max(count.bit_length() - 1, 0) // 10, 3)
-    return f"{count / 1024**power:.3g} {('B', 'KiB', 'MiB', 'GiB')[power]}"

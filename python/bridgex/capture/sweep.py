@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from ctypes import CDLL
 from dataclasses import dataclass
-from sys import platform
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -37,6 +36,11 @@ if TYPE_CHECKING:
     from bridgex.capture.skeleton import Group, Skeleton
     from bridgex.capture.sums import Reading
     from bridgex.progress import Progress
+
+
+_LIBC = CDLL(None)
+_MMAP_THRESHOLD = -3
+_MMAP_BYTES = 1 << 20
 
 
 class _Waiting(NamedTuple):
@@ -156,6 +160,12 @@ def _sweep(model: CaptureModel, jobs: Sequence[_Job], progress: Progress | None)
     embeddings), and what one batch needs in a layer.
     """
     skeleton = _skeleton(model)
+    if not any(job.batches for job in jobs):
+        for layer in range(len(skeleton.layers)):
+            for job in jobs:
+                _visit(model, job, (), layer)
+        return
+    _let_go_at_once()
     waiting = _record(skeleton, jobs)
     share = _Share(jobs, progress)
     with closing(_layers(skeleton, ahead=_budget(model).ahead)) as layers:
@@ -284,6 +294,12 @@ class _Share:
 
 
 def _give_back() -> None:
-    """Return freed memory to the system: the allocator keeps pieces below 32 MB otherwise."""
-    if platform == "linux":
-        CDLL(None).malloc_trim(0)
+    """Return freed memory to the system, where the allocator (glibc's) would keep it."""
+    if hasattr(_LIBC, "malloc_trim"):
+        _LIBC.malloc_trim(0)
+
+
+def _let_go_at_once() -> None:
+    """Have memory for tensors returned as it is freed; glibc raises the size for that itself."""
+    if hasattr(_LIBC, "mallopt"):
+        _LIBC.mallopt(_MMAP_THRESHOLD, _MMAP_BYTES)

@@ -52,6 +52,7 @@ class LazyGroup(click.Group):
     lazy={
         "demo": ("bridgex.cli.demo", "The whole pipeline on bundled words and a small real model."),
         "run": ("bridgex.cli.run", "The whole pipeline on your model and files."),
+        "plan": ("bridgex.cli.plan", "What a capture will need of memory and disk."),
         "ingest": ("bridgex.cli.ingest", "Capture a model's activations into a store."),
         "query": ("bridgex.cli.query", "Ask a store for overlaps, neurons, spectra and bridges."),
         "eval": ("bridgex.cli.evaluate", "Measure a task zero-shot and through bridges."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
@@ -13,6 +14,7 @@ from bridgex.capture.policies import (
     BATCH_TOKENS,
     BLOCK_TOKENS,
     Dtype,
+    Mode,
     Packing,
     Positions,
     Special,
@@ -134,6 +136,25 @@ class StoreLocation(click.ParamType[str]):
         if not str(value):
             self.fail("expected a path or an address, got nothing", param, ctx)
         return str(value)
+
+
+class ByteCount(click.ParamType[int]):
+    """A number of bytes, with or without a unit."""
+
+    name = "bytes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the bytes."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", str(value).strip().lower())
+        if found is None:
+            self.fail(
+                f"expected bytes such as 4GiB, 500MB or 4000000000, got {value!r}", param, ctx
+            )
+        number, power, binary = found.groups()
+        count = int(float(number) * (1024 if binary else 1000) ** (" kmgt".index(power or " ")))
+        if count < 1:
+            self.fail(f"expected at least one byte, got {value!r}", param, ctx)
+        return count
 
 
 class BandwidthValue(click.ParamType[str | float]):
@@ -334,6 +355,19 @@ _READING = {
         type=click.IntRange(min=1),
         help="Size of a block; longer records are read in windows of it.  "
         f"[default: --batch-tokens; concat: {BLOCK_TOKENS}; at most the model's context]",
+    ),
+    "mode": click.option(
+        "--mode",
+        type=click.Choice(get_args(Mode)),
+        default="auto",
+        show_default=True,
+        help="resident: the whole model in memory. sweep: one layer at a time, with the same "
+        "numbers. auto: resident where it fits.",
+    ),
+    "memory_limit": click.option(
+        "--memory-limit",
+        type=ByteCount(),
+        help="Memory that capture may use, for example 4GiB.  [default: what is available]",
     ),
 }
 

@@ -30,7 +30,7 @@ class LanguageText(click.ParamType[tuple[str, str]]):
         return LanguageCode().convert(language, param, ctx), path
 
 
-def text_options(function: F) -> F:
+def text_options(function: F, *, required: bool = True) -> F:
     """Add ``--text`` and how texts are read; they arrive as ``texts`` and ``text_choices``."""
     options = combined(
         click.option(
@@ -38,7 +38,7 @@ def text_options(function: F) -> F:
             "texts",
             type=LanguageText(),
             multiple=True,
-            required=True,
+            required=required,
             help="A language and a text in it: a file, a directory, - for standard input, or "
             "hf://datasets/OWNER/NAME/PATH. Once for every language.",
         ),
