@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from click.testing import CliRunner
 
-from bridgex.cli.main import cli
 from bridgex.cli.options import ByteCount
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.cli.conftest import Outcome
 
-def run(*arguments: object) -> Any:
-    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+    Bridgex = Callable[..., Outcome]
+    Directory = Callable[..., Path]
 
 
 @pytest.fixture
@@ -27,16 +26,18 @@ def text(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_plan_adds_up(model_directory: Callable[..., Path], text: Path, tmp_path: Path) -> None:
+def test_a_plan_adds_up(
+    bridgex: Bridgex, model_directory: Directory, text: Path, tmp_path: Path
+) -> None:
     words = tmp_path / "words.txt"
     words.write_text("dog Hund\ncat Katze\n", encoding="utf-8")
-    done = run(
+    done = bridgex(
         "plan", model_directory(), "--text", f"de={text}", "--lexicon", words,
         "--source", "en", "--target", "de", "--device", "cpu", "--memory-limit", "1TiB",
         "--format", "json",
     )  # fmt: skip
-    assert done.exit_code == 0, done.stderr
-    found = json.loads(done.stdout)
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
     memory = {row["part"]: row["bytes"] for row in found["rows"]}
     assert found["schema"] == "bridgex.plan/1"
     assert found["mode"] == "resident"
@@ -53,27 +54,27 @@ def test_a_plan_adds_up(model_directory: Callable[..., Path], text: Path, tmp_pa
 
 @pytest.mark.parametrize(("limit", "code", "mode"), [("1TiB", 0, "resident"), ("1MB", 3, "none")])
 def test_the_mode_follows_from_the_limit(
-    model_directory: Callable[..., Path], text: Path, limit: str, code: int, mode: str
+    bridgex: Bridgex, model_directory: Directory, text: Path, limit: str, code: int, mode: str
 ) -> None:
-    done = run(
+    done = bridgex(
         "plan", model_directory(), "--text", f"de={text}", "--device", "cpu",
         "--memory-limit", limit, "--format", "json",
     )  # fmt: skip
-    assert done.exit_code == code, done.stderr
-    assert json.loads(done.stdout)["mode"] == mode
+    assert done.code == code, done.err
+    assert json.loads(done.out)["mode"] == mode
 
 
-def test_people_get_the_formula(model_directory: Callable[..., Path]) -> None:
-    done = run("plan", model_directory(), "--device", "cpu")
-    assert done.exit_code == 0, done.stderr
-    assert "base + weights + block + part" in done.stdout
-    assert "base + max(surroundings, " in done.stdout
+def test_people_get_the_formula(bridgex: Bridgex, model_directory: Directory) -> None:
+    done = bridgex("plan", model_directory(), "--device", "cpu")
+    assert done.code == 0, done.err
+    assert "base + weights + block + part" in done.out
+    assert "base + max(surroundings, " in done.out
 
 
-def test_a_word_list_needs_its_languages(model_directory: Callable[..., Path]) -> None:
-    done = run("plan", model_directory(), "--lexicon", "words.txt")
-    assert done.exit_code == 2
-    assert "--source" in done.stderr
+def test_a_word_list_needs_its_languages(bridgex: Bridgex, model_directory: Directory) -> None:
+    done = bridgex("plan", model_directory(), "--lexicon", "words.txt")
+    assert done.code == 2
+    assert "--source" in done.err
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,9 @@ def test_bytes_with_units(text: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "GiB", "-1", "0", "4 gigabytes", "1e9", "nan"])
-def test_what_are_no_bytes_is_refused(model_directory: Callable[..., Path], text: str) -> None:
-    done = run("plan", model_directory(), f"--memory-limit={text}")
-    assert done.exit_code == 2
-    assert "expected" in done.stderr
+def test_what_are_no_bytes_is_refused(
+    bridgex: Bridgex, model_directory: Directory, text: str
+) -> None:
+    done = bridgex("plan", model_directory(), f"--memory-limit={text}")
+    assert done.code == 2
+    assert "expected" in done.err

@@ -168,7 +168,7 @@ def test_an_interrupt_ends_with_its_own_code(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bridgex.engines.local.collect_statistics", interrupt)
+    monkeypatch.setattr("bridgex.engines.local.collect_statistics_of", interrupt)
     done = bridgex("ingest", "corpus", model, tmp_path / "store", *texts(files, "id"))
     assert done.code == 130
     assert "same command again" in done.err
