@@ -250,3 +250,22 @@ def test_a_link_is_never_followed(store: Store, tmp_path: Path) -> None:
 def test_an_age_that_is_none(store: Store, age: float) -> None:
     with pytest.raises(InvalidInputError, match="expected an age in seconds"):
         collect_garbage(store, older_than=age)
+
+
+def test_what_an_unknown_kind_of_marker_names_is_kept(store: Store) -> None:
+    before = parts(store)
+    marker = store.snapshot().markers("commits/statistics/sw")[0]
+    newer = place(store) / "commits/spectra/sw"
+    newer.mkdir(parents=True)
+    (place(store) / marker.path).rename(newer / f"{marker.part}.json")
+    assert collect_garbage(store, older_than=0).removed == ()
+    assert parts(store) == before
+
+
+def test_what_a_directory_in_place_of_a_marker_names_is_kept(store: Store) -> None:
+    before = parts(store)
+    marker = store.snapshot().markers("commits/statistics/sw")[0]
+    (place(store) / marker.path).unlink()
+    (place(store) / marker.path).mkdir()
+    assert collect_garbage(store, older_than=0).removed == ()
+    assert parts(store) == before

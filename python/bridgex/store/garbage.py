@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -21,6 +22,7 @@ from bridgex.store.inventory import (
     attempts,
     belongs_to_part,
     commit_directories,
+    marker_places,
     temporary_files,
 )
 from bridgex.store.markers import Marker, marker_names
@@ -159,38 +161,40 @@ def find_garbage(folder: Folder) -> list[Item]:
     listed = attempts(folder)
     superseded: list[Item] = []
     committed: set[str] = set()
-    unreadable: set[str] = set()
+    read: set[str] = set()
     directories = commit_directories(folder)
     for commits in directories:
-        markers, failed = _read_markers(folder, commits)
-        unreadable |= failed
-        committed |= {marker.directory for marker in markers}
-        superseded += _superseded(folder, commits, markers, now)
+        markers = _read_markers(folder, commits)
+        read |= markers.keys()
+        committed |= {marker.directory for marker in markers.values()}
+        superseded += _superseded(folder, commits, list(markers.values()), now)
+    # What a marker names that cannot be read, or is of a kind that a newer bridgex knows.
+    unknown = {_part(path) for path in marker_places(folder) if path not in read}
     uncommitted = (
         directory
         for directory in listed
-        if directory not in committed and _part(directory) not in unreadable
+        if directory not in committed and _part(directory) not in unknown
     )
     return [
-        *superseded,
+        *(item for item in superseded if _part(item.path) not in unknown),
         *_with_age(folder, uncommitted, "uncommitted", now),
         *_with_age(folder, temporary_files(folder, directories), "temporary", now),
     ]
 
 
-def _part(directory: str) -> str:
-    return directory.rpartition("/")[2].partition(".")[0]
+def _part(path: str) -> str:
+    """Return the part that an attempt or a marker is of."""
+    return path.rpartition("/")[2].partition(".")[0]
 
 
-def _read_markers(folder: Folder, commits: str) -> tuple[list[Marker], set[str]]:
-    """Read the markers in a directory; return the part ids of those that cannot be read, too."""
-    markers, failed = [], set()
+def _read_markers(folder: Folder, commits: str) -> dict[str, Marker]:
+    """Read the markers in a directory that can be read, by their paths."""
+    markers = {}
     for name in marker_names(folder, commits):
-        try:
-            markers.append(Marker.read(folder, f"{commits}/{name}"))
-        except StoreError:
-            failed.add(name.partition(".")[0])
-    return markers, failed
+        path = f"{commits}/{name}"
+        with suppress(StoreError):
+            markers[path] = Marker.read(folder, path)
+    return markers
 
 
 def _superseded(folder: Folder, commits: str, markers: list[Marker], now: float) -> Iterator[Item]:

@@ -31,6 +31,18 @@ def misplaced_directories(folder: Folder, commits: str) -> list[str]:
     return [name for name in folder.folders(commits) if name.endswith(MARKER_SUFFIX)]
 
 
+def marker_places(folder: Folder) -> list[str]:
+    """List what is called as a marker is: files and directories, of any kind of part."""
+    found: list[str] = []
+    directories = [COMMITS]
+    for _ in range(3):  # the kinds, the series of each, their markers
+        within = [(directory, folder.folders(directory)) for directory in directories]
+        found += [f"{top}/{name}" for top in directories for name in folder.names(top)]
+        directories = [f"{top}/{name}" for top, names in within for name in names]
+        found += directories
+    return [path for path in found if path.endswith(MARKER_SUFFIX)]
+
+
 def attempts(folder: Folder) -> list[str]:
     """List the directories of all attempts at parts, committed or not."""
     return [f"{PARTS}/{name}" for name in folder.folders(PARTS) if _ATTEMPT.fullmatch(name)]
