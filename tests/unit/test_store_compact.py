@@ -272,6 +272,26 @@ def test_activations_are_rounded_and_statistics_are_not(store: Store) -> None:
     assert holder.encoding.keep_bits == 5, "what was rounded stays so, and says so"
 
 
+def test_what_came_after_a_rounding_is_exact_until_it_is_asked_for(place: Path) -> None:
+    store = Store.create(place / "store", synthetic.provenance(), probe_block=3)
+    probe(store, WORDS[:6])
+    compact(store, codec="zstd", keep_bits=3)
+    probe(store, WORDS)
+    compact(store, codec="zstd")
+    holder = store.snapshot().markers("commits/probes/id-tl")[0]
+    assert (holder.encoding.keep_bits, holder.encoding.fewest_bits) == (None, 3)
+    assert store.info().probes[0].codecs == ("zstd", "zstd, some of 3 bits")
+    (row,) = compact(store, codec="zstd", keep_bits=3)
+    assert row.written_parts == 2
+    for marker in store.snapshot().markers("commits/probes/id-tl"):
+        assert (marker.encoding.keep_bits, marker.encoding.fewest_bits) == (3, None)
+    for layer in range(3):
+        values = store.snapshot().probes(PAIR).layer(layer)
+        rounded = values.copy()
+        round_in_place(rounded, 3)
+        assert values.tobytes() == rounded.tobytes()
+
+
 def test_all_bits_kept_are_all_bits(store: Store) -> None:
     before = bits(store)
     compact(store, codec="zstd", keep_bits=23)

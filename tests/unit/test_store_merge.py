@@ -219,6 +219,18 @@ def test_rounded_activations_never_replace_exact_ones(place: Path, whole: Store)
     merge([rounded], place / "alone")
 
 
+def test_partly_rounded_activations_never_replace_exact_ones(place: Path, whole: Store) -> None:
+    words = words_of(WORDS)
+    mixed = new_store(place / "mixed", words=words[:3])
+    compact(mixed, codec="zstd", keep_bits=9)
+    for part in words[3:]:
+        mixed.add_probes(part, synthetic.probes(part, "keep"), "keep")
+    compact(mixed)
+    with pytest.raises(StoreError, match=r"(?s)keeps 23 .*whole, and 9 in.*--keep-bits 9"):
+        merge([mixed, whole], place / "merged")
+    merge([mixed, mixed], place / "merged")
+
+
 def test_a_damaged_source_is_noticed_and_the_rest_is_kept(
     place: Path, halves: list[Store], whole: Store
 ) -> None:

@@ -193,7 +193,7 @@ class _Job:
 
     def _is_done(self, group: Sequence[Marker]) -> bool:
         now = group[0].encoding
-        rounded = group[0].kind == "statistics" or now.keep_bits == self._encoding(group).keep_bits
+        rounded = group[0].kind == "statistics" or _bits(now) == _bits(self._encoding(group))
         same_level = self._any_level or now.level == self._wanted.level
         return len(group) == 1 and now.codec == self._wanted.codec and same_level and rounded
 
@@ -201,9 +201,14 @@ class _Job:
         """Say how a group will be stored; what was rounded before stays so."""
         if group[0].kind == "statistics":
             return replace(self._wanted, keep_bits=None)
-        bits = [self._wanted.keep_bits, *(marker.encoding.keep_bits for marker in group)]
+        labels = [self._wanted.keep_bits, *(marker.encoding.keep_bits for marker in group)]
+        exact = labels[0] is None and None in labels[1:]
+        most = min(self._wanted.most, max(marker.encoding.most for marker in group))
+        fewest = min(self._wanted.most, *(marker.encoding.fewest for marker in group))
         return replace(
-            self._wanted, keep_bits=min((kept for kept in bits if kept is not None), default=None)
+            self._wanted,
+            keep_bits=None if exact else most,
+            fewest_bits=fewest if fewest < most else None,
         )
 
     def array_count(self, group: Sequence[Marker]) -> int:
@@ -296,6 +301,10 @@ class _Job:
             supersedes=tuple(sorted(supersedes)),
             encoding=encoding,
         )
+
+
+def _bits(encoding: Encoding) -> tuple[int | None, int | None]:
+    return encoding.keep_bits, encoding.fewest_bits
 
 
 def _commits(marker: Marker) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import Literal, get_args
 
@@ -34,16 +34,38 @@ class Encoding:
     level
         Effort of the codec; none for ``none``.
     keep_bits
-        Fewest mantissa bits that any of the activations was rounded to; none if none was.
+        Mantissa bits that all activations were rounded to; none if some are exact.
+    fewest_bits
+        Fewest that any of them was rounded to, where others are exact or have more.
     """
 
     codec: Codec = "none"
     level: int | None = None
     keep_bits: int | None = None
+    fewest_bits: int | None = None
 
     def describe(self) -> str:
         """Say how arrays are stored, as in a table."""
+        if self.fewest_bits is not None:
+            return f"{self.codec}, some of {self.fewest_bits} bits"
         return self.codec if self.keep_bits is None else f"{self.codec} of {self.keep_bits} bits"
+
+    @property
+    def most(self) -> int:
+        """Mantissa bits of the activations that have most."""
+        return MANTISSA_BITS if self.keep_bits is None else self.keep_bits
+
+    @property
+    def fewest(self) -> int:
+        """Mantissa bits of the activations that have fewest."""
+        return self.most if self.fewest_bits is None else self.fewest_bits
+
+    def to_json(self) -> dict[str, str | int | None]:
+        """Return what a marker says of it."""
+        value = asdict(self)
+        if self.fewest_bits is None:
+            del value["fewest_bits"]
+        return value
 
 
 PLAIN = Encoding()

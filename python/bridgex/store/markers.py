@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -188,7 +188,7 @@ class Marker:
             value |= {
                 "supersedes": list(self.supersedes),
                 "members": [member._asdict() for member in self.members],
-                "encoding": asdict(self.encoding),
+                "encoding": self.encoding.to_json(),
             }
         return (json.dumps(with_checksum(value), ensure_ascii=False, indent=1) + "\n").encode()
 

@@ -182,21 +182,19 @@ def _check_rounding(
     views: Sequence[tuple[Store, Snapshot]], name: str, counting: Sequence[Marker]
 ) -> None:
     """Refuse activations that were rounded and would replace others that were not, or less."""
-    for holder in (marker for marker in counting if marker.encoding.keep_bits is not None):
+    for holder in (marker for marker in counting if marker.encoding.fewest < MANTISSA_BITS):
+        fewest = holder.encoding.fewest
         for store, view in views:
             for marker in view.markers(name):
                 inside = holder.records_before <= marker.records_before < holder.records_end
-                if marker.series == holder.series and inside and _bits(holder) < _bits(marker):
+                other = marker.series == holder.series and marker.part != holder.part
+                if inside and other and fewest < marker.encoding.most:
                     raise StoreError(
                         f"the stores cannot be merged: {describe(marker.series)} keeps "
-                        f"{_bits(marker)} mantissa bits in {store.folder}, and {_bits(holder)} in "
+                        f"{marker.encoding.most} mantissa bits in {store.folder}, and {fewest} in "
                         "another one, which would replace it",
-                        hint=f"Compact both with --keep-bits {_bits(holder)}, or leave one out.",
+                        hint=f"Compact both with --keep-bits {fewest}, or leave one out.",
                     )
-
-
-def _bits(marker: Marker) -> int:
-    return MANTISSA_BITS if marker.encoding.keep_bits is None else marker.encoding.keep_bits
 
 
 def _check_forms(views: Sequence[tuple[Store, Snapshot]]) -> None:
