@@ -62,6 +62,8 @@ LABELS = {
     "torch product": "sgemm of the same products, torch",
     "hdf5": "HDF5, contiguous (h5py)",
     "zarr": "zarr, chunks of 128 rows in a shard per layer",
+    "hidden states": "transformers: output_hidden_states",
+    "per prompt": "text by text with the head, every layer to the host, as published",
     "torch file": "torch.save, torch.load(mmap=True)",
 }
 

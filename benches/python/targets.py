@@ -115,6 +115,11 @@ TARGETS = (
     Target(f"{STORED}: write and flush", f"{HALF}write, flushed", within=(("np.memmap", 1.3),)),
     Target(f"{STORED}: read all layers", f"{HALF}layers", within=(("np.memmap", 1.3),)),
     Target(f"{STORED}: 140 rows of each layer", f"{HALF}rows", seconds=10e-3),
+    Target(
+        "statistics over text, a model of the demo model's shape",
+        "capture, random",
+        within=(("bare decoder", 1.03),),
+    ),
 )
 
 
