@@ -152,11 +152,28 @@ def split_parts(
     Raises
     ------
     InvalidInputError
-        If ``part_bytes`` is not positive.
+        If ``part_bytes`` is not positive, or the corpus has no name that can be stored.
     """
+    check_corpus_name(corpus)
     if part_bytes < 1:
         raise InvalidInputError(f"a part holds at least 1 byte, not {part_bytes}")
     return _corpus_parts(records, Place(language, corpus, 0, CHAIN_START), part_bytes)
+
+
+def check_corpus_name(name: str) -> None:
+    """Refuse a name of a corpus that is empty, or cannot be written and shown everywhere.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is.
+    """
+    surrogates = any("\ud800" <= letter <= "\udfff" for letter in name)
+    if not name or "\0" in name or surrogates:
+        raise InvalidInputError(
+            f"expected a name for the corpus, as text without NUL, got {name!r}",
+            hint="Choose another name (--corpus).",
+        )
 
 
 def _corpus_parts(records: Iterable[str], place: Place, part_bytes: int) -> Iterator[CorpusPart]:

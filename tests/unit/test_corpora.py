@@ -76,3 +76,10 @@ def test_the_same_word_with_other_translations_is_another_word_pair() -> None:
     (part,) = split_words(words, pair=PAIR)
     assert part.records == tuple(words)
     assert len(set(part.record_digests().tolist())) == 3
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "\udcff"])
+def test_a_corpus_has_a_name_that_can_be_written(name: str) -> None:
+    with pytest.raises(InvalidInputError, match="expected a name for the corpus") as error:
+        split_parts(["rekodi"], language="sw", corpus=name)
+    assert error.value.message.isprintable()

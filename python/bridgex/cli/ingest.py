@@ -57,8 +57,10 @@ def corpus(
     """Statistics of the neurons over monolingual text."""
     from bridgex.cli.inputs import check_text_places, check_texts, open_texts
     from bridgex.cli.progress import reporter
+    from bridgex.corpora import check_corpus_name
     from bridgex.engines.local import ingest_corpora
 
+    check_corpus_name(corpus)
     check_text_places(texts)
     sources = open_texts(texts, text_choices)
     check_texts(sources.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bridgex.corpora import check_corpus_name
 from bridgex.errors import InvalidInputError
 from bridgex.store.layout import MARKER_SUFFIX, language_commits, pair_commits, part_id
 from bridgex.store.markers import Marker
@@ -66,6 +67,7 @@ def statistics_candidate(part: CorpusPart, root: Root) -> Candidate:
     if len(part.records) > 1 and size > root.part_bytes:
         raise _other_size(f"{size} bytes", f"{root.part_bytes} bytes")
     language, corpus = part.place.language, part.place.corpus
+    check_corpus_name(corpus)
     commits = language_commits(language)
     return _candidate("statistics", commits, (language, corpus), part, root)
 
