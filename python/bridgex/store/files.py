@@ -9,6 +9,7 @@ import errno
 import os
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import google_crc32c
@@ -101,6 +102,9 @@ def make_directories(path: Path) -> None:
     missing = [path]
     while not missing[-1].exists() and missing[-1] != missing[-1].parent:
         missing.append(missing[-1].parent)
+    # Whoever made the last one that is there may not have flushed it yet; those above it are.
+    with suppress(PermissionError):  # a directory that may only be passed was not made just now
+        sync(missing[-1].parent)
     for directory in reversed(missing[:-1]):
         directory.mkdir(exist_ok=True)
         sync(directory.parent)

@@ -208,6 +208,12 @@ class Marker:
                 f"the marker {folder.display(path)} has gone since it was listed",
                 hint="Give the same command again: somebody cleaned up in the meantime.",
             ) from None
+        except json.JSONDecodeError as error:
+            raise StoreError(
+                f"the marker {folder.display(path)} is damaged: it is cut off, or not JSON",
+                hint="Delete it when nothing writes to the store, and ingest the same text again: "
+                "where there are no hard links, a writer that was killed leaves a marker like it.",
+            ) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(
                 f"the marker {folder.display(path)} is damaged: {error!r}",
