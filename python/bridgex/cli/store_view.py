@@ -10,7 +10,15 @@ from bridgex.cli.output import Answer, Cell, Table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridgex.store import Collection, Finding, Garbage, StoreInfo, Verification
+    from bridgex.store import (
+        Collection,
+        Finding,
+        Garbage,
+        LanguageInfo,
+        ProbesInfo,
+        StoreInfo,
+        Verification,
+    )
 
 
 _PARTS = ("missing_records", "missing_parts", "parts", "codecs", "bytes")
@@ -18,46 +26,8 @@ _PARTS = ("missing_records", "missing_parts", "parts", "codecs", "bytes")
 
 def info_answer(info: StoreInfo) -> Answer:
     """Everything in a store, and what it was made with."""
-    languages = [
-        {
-            "kind": "statistics",
-            "of": one.language,
-            "corpora": ", ".join(one.corpora),
-            "gold": None,
-            "tokens": one.tokens,
-            "samples": None,
-            "records": one.records,
-            "parts": one.parts,
-            "ingested_parts": one.ingested_parts,
-            "missing_records": one.missing_records,
-            "missing_parts": one.missing_parts,
-            "codecs": ", ".join(one.codecs),
-            "neurons": info.provenance.neuron_count,
-            "dtype": None,
-            "bytes": one.bytes,
-        }
-        for one in info.languages
-    ]
-    probes = [
-        {
-            "kind": "probes",
-            "of": str(one.pair),
-            "corpora": None,
-            "gold": one.gold,
-            "tokens": None,
-            "samples": one.samples,
-            "records": one.considered,
-            "parts": one.parts,
-            "ingested_parts": one.ingested_parts,
-            "missing_records": one.missing_records,
-            "missing_parts": one.missing_parts,
-            "codecs": ", ".join(one.codecs),
-            "neurons": one.neurons,
-            "dtype": one.dtype,
-            "bytes": one.bytes,
-        }
-        for one in info.probes
-    ]
+    languages = [_language_row(one, info.provenance.neuron_count) for one in info.languages]
+    probes = [_probes_row(one) for one in info.probes]
     tables = [_identity(info), _language_table(languages), _probe_table(probes)]
     meta = {
         "path": info.path,
@@ -70,6 +40,48 @@ def info_answer(info: StoreInfo) -> Answer:
         "bytes_on_disk": info.bytes_on_disk,
     }
     return Answer("bridgex.store-info/1", [*languages, *probes], tables, meta)
+
+
+def _language_row(one: LanguageInfo, neurons: int) -> dict[str, Any]:
+    return {
+        "kind": "statistics",
+        "of": one.language,
+        "corpora": ", ".join(one.corpora),
+        "gold": None,
+        "tokens": one.tokens,
+        "samples": None,
+        "records": one.records,
+        **_parts(one),
+        "neurons": neurons,
+        "dtype": None,
+        "bytes": one.bytes,
+    }
+
+
+def _probes_row(one: ProbesInfo) -> dict[str, Any]:
+    return {
+        "kind": "probes",
+        "of": str(one.pair),
+        "corpora": None,
+        "gold": one.gold,
+        "tokens": None,
+        "samples": one.samples,
+        "records": one.considered,
+        **_parts(one),
+        "neurons": one.neurons,
+        "dtype": one.dtype,
+        "bytes": one.bytes,
+    }
+
+
+def _parts(one: LanguageInfo | ProbesInfo) -> dict[str, Any]:
+    return {
+        "parts": one.parts,
+        "ingested_parts": one.ingested_parts,
+        "missing_records": one.missing_records,
+        "missing_parts": one.missing_parts,
+        "codecs": ", ".join(one.codecs),
+    }
 
 
 def _identity(info: StoreInfo) -> Table:
