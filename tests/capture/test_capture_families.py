@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from bridgex.capture import collect_probes, collect_statistics
 from bridgex.capture.choices import choose
+from bridgex.capture.plain import gelu, gelu_tanh, relu, relu_squared, silu
 from bridgex.capture.sites import FAMILIES
 
 if TYPE_CHECKING:
@@ -26,26 +27,6 @@ if TYPE_CHECKING:
     OpenModel = Callable[..., CaptureModel]
 
 RECORDS = ('English:"dog"', "Hund und Katze", "the\nthird", "das Haus", "", "水")
-
-
-def silu(x: Tensor) -> Tensor:
-    return x * torch.sigmoid(x)
-
-
-def gelu(x: Tensor) -> Tensor:
-    return x * 0.5 * (1 + torch.erf(x / 2**0.5))
-
-
-def gelu_tanh(x: Tensor) -> Tensor:
-    return 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3)))
-
-
-def relu(x: Tensor) -> Tensor:
-    return x.clamp(min=0)
-
-
-def relu_squared(x: Tensor) -> Tensor:
-    return relu(x).square()
 
 
 class Oracle(NamedTuple):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from bridgex.capture.models import Budget
+from bridgex.capture.costs import Budget
 from bridgex.capture.skeleton import Skeleton
 from bridgex.engines.local import ingest_corpora, ingest_probes
 from bridgex.errors import InvalidInputError, ModelSupportError

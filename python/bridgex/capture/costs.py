@@ -85,6 +85,35 @@ class Costs:
         return tokens * self.token + parts * self.part
 
 
+@dataclass(frozen=True)
+class Budget:
+    """How much memory a sweep may use.
+
+    Attributes
+    ----------
+    limit
+        Bytes for the whole process (on another device than the CPU: on that device).
+    costs
+        What is needed, part by part.
+    ahead
+        Whether the next layer is read while one is in use.
+    """
+
+    limit: int
+    costs: Costs
+    ahead: bool
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that are left for the tokens that share a sweep and their sums."""
+        return self.limit - self.costs.fixed(ahead=self.ahead)
+
+    @classmethod
+    def of(cls, costs: Costs, limit: int) -> Budget:
+        """Decide whether to read ahead: where as much as a layer is left besides."""
+        return cls(limit, costs, costs.fixed(ahead=True) + costs.layer <= limit)
+
+
 def measure(skeleton: Skeleton, *, batch_tokens: int, row_tokens: int, widths: list[int]) -> Costs:
     """Return what capture with a model needs; nothing is read.
 

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     from bridgex.capture.batching import Batch
     from bridgex.capture.choices import Question
-    from bridgex.capture.models import Budget, CaptureModel
+    from bridgex.capture.costs import Budget
+    from bridgex.capture.models import CaptureModel
     from bridgex.capture.skeleton import Group, Skeleton
     from bridgex.capture.sums import Reading
     from bridgex.progress import Progress
