@@ -12,14 +12,16 @@ import transformers
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
+from bridgex.capture.alignment import align
 from bridgex.capture.checkpoint import open_checkpoint
 from bridgex.capture.convert import convert_gguf
 from bridgex.capture.costs import available, measure
 from bridgex.capture.digests import config_digest, tokenizer_digest, weight_files, weights_digest
+from bridgex.capture.experts import compute_experts_here
 from bridgex.capture.hub import download
 from bridgex.capture.policies import BATCH_TOKENS, check_choices, check_positive, longest_row
 from bridgex.capture.quiet import quiet_transformers
-from bridgex.capture.sites import find_family, locate_sites
+from bridgex.capture.sites import find_family, layer_experts, layer_sizes, locate_sites
 from bridgex.capture.skeleton import make_skeleton
 from bridgex.errors import InvalidInputError, ModelSupportError, NotFoundError
 from bridgex.progress import Silent
@@ -76,7 +78,7 @@ class CaptureModel:
     model, decoder, tokenizer
         The causal language model, the part of it without the head, and its tokenizer.
     sites
-        The module to read in every layer.
+        The modules to read in all layers, in the order of their neurons.
     special
         Whether special tokens count: ``exclude`` or ``include``.
     positions
@@ -223,6 +225,7 @@ def load_model(
         mode, limit=memory_limit, site=site, batch_tokens=batch_tokens, row_tokens=longest
     )
     network: Any = source.read() if skeleton is None else skeleton.network
+    compute_experts_here(network)
     decoder = network.get_decoder()
     text = decoder.config
     sites = locate_sites(decoder, text.num_hidden_layers, text.model_type, site)
@@ -254,10 +257,11 @@ def load_model(
             weights=weights_digest(directory),
             config=config_digest(config),
             tokenizer=tokenizer_digest(tokenizer),
-            layer_sizes=tuple(found.width for found in sites),
+            layer_sizes=layer_sizes(sites, text.num_hidden_layers),
             site=site,
             policies=policies,
             versions={"torch": torch.__version__, "transformers": transformers.__version__},
+            experts=layer_experts(sites, text.num_hidden_layers),
         ),
         reporter=progress or Silent(),
         skeleton=skeleton,
@@ -285,6 +289,7 @@ class _Source:
                 trust_remote_code=self.trust_remote_code,
             )
         network.to(self.device).eval().requires_grad_(requires_grad=False)
+        align(network.parameters())
         found: PreTrainedModel = network
         return found
 
