@@ -121,6 +121,8 @@ class PlainStore:
             "layer sizes": given["layer_sizes"],
             "site": given["site"],
         }
+        if "experts" in given:
+            identity["experts"] = given["experts"]
         identity |= {f"policy {name}": value for name, value in given["policies"].items()}
         for name, version in given["versions"].items():
             identity[f"version of {name}"] = ".".join(version.split(".")[:2])

@@ -42,6 +42,37 @@ EXTRA: dict[str, dict[str, Any]] = {
     "opt": {"ffn_dim": 24, "word_embed_proj_dim": 16},
     "qwen3": {"head_dim": 8},
     "xglm": {"ffn_dim": 24},
+    "mixtral": {"num_local_experts": 4},
+    "qwen2_moe": {
+        "num_experts": 4,
+        "moe_intermediate_size": 20,
+        "shared_expert_intermediate_size": 28,
+        "num_experts_per_tok": 2,
+        "mlp_only_layers": [1],
+    },
+    "qwen3_moe": {
+        "num_experts": 4,
+        "moe_intermediate_size": 20,
+        "num_experts_per_tok": 2,
+        "head_dim": 8,
+    },
+    "olmoe": {"num_experts": 4, "num_experts_per_tok": 2},
+    "deepseek_v3": {
+        "num_key_value_heads": 2,
+        "n_routed_experts": 4,
+        "moe_intermediate_size": 20,
+        "n_shared_experts": 1,
+        "num_experts_per_tok": 2,
+        "first_k_dense_replace": 1,
+        "n_group": 1,
+        "topk_group": 1,
+        "q_lora_rank": 8,
+        "kv_lora_rank": 8,
+        "qk_nope_head_dim": 8,
+        "qk_rope_head_dim": 8,
+        "v_head_dim": 8,
+    },
+    "gpt_oss": {"num_local_experts": 4, "num_experts_per_tok": 2, "head_dim": 8},
 }
 
 

@@ -54,6 +54,29 @@ class Pair(NamedTuple):
         return f"{self.source}-{self.target}"
 
 
+class Experts(NamedTuple):
+    """The routed experts of one layer.
+
+    Their neurons open the layer, expert after expert. Those of a shared expert, which every token
+    passes, follow.
+
+    Attributes
+    ----------
+    expert_count
+        Number of experts; 0 where the layer is dense.
+    width
+        Number of neurons of each.
+    """
+
+    expert_count: int
+    width: int
+
+    @property
+    def neuron_count(self) -> int:
+        """Number of neurons of all of them."""
+        return self.expert_count * self.width
+
+
 @dataclass(frozen=True)
 class Provenance:
     """Where activations come from. Two of them may be added only when ``identity`` is equal.
@@ -75,6 +98,8 @@ class Provenance:
         implementation, tokens a batch, and so on. JSON scalars.
     versions
         Versions of the libraries in use. Only major.minor belongs to the identity.
+    experts
+        The routed experts of every layer; empty where no layer has any.
     """
 
     model: str
@@ -86,6 +111,7 @@ class Provenance:
     site: Site
     policies: dict[str, str | int | bool] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    experts: tuple[Experts, ...] = ()
 
     @property
     def layer_offsets(self) -> NDArray[np.int64]:
@@ -115,6 +141,7 @@ class Provenance:
             "tokenizer": self.tokenizer,
             "layer sizes": list(self.layer_sizes),
             "site": self.site,
+            **({"experts": [list(one) for one in self.experts]} if self.experts else {}),
             **{f"policy {name}": value for name, value in self.policies.items()},
             **minor,
         }
@@ -126,13 +153,38 @@ class Provenance:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the record as JSON-able values."""
-        return asdict(self) | {"layer_sizes": list(self.layer_sizes)}
+        """Return the record as JSON-able values; without ``experts`` where there are none."""
+        value = asdict(self) | {"layer_sizes": list(self.layer_sizes)}
+        experts = value.pop("experts")
+        return value | ({"experts": [list(one) for one in experts]} if experts else {})
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Provenance:
         """Return the record that ``to_json`` wrote."""
-        return cls(**(value | {"layer_sizes": tuple(value["layer_sizes"])}))
+        experts = tuple(Experts(*one) for one in value.get("experts", ()))
+        sizes = tuple(value["layer_sizes"])
+        return cls(**(value | {"layer_sizes": sizes, "experts": experts}))
+
+    def expert_neurons(
+        self, layer: NDArray[np.int64], neuron: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the routed expert of some neurons, and their indices within it.
+
+        Parameters
+        ----------
+        layer, neuron
+            Layers, and indices within them, int64 of one shape.
+
+        Returns
+        -------
+        tuple of ndarray
+            Two int64 arrays of that shape; -1 in both where the neuron is of no routed expert.
+        """
+        shapes = np.array(self.experts or [(0, 0)] * len(self.layer_sizes), dtype=np.int64)
+        count, width = shapes[layer].T
+        routed = neuron < count * width
+        expert, index = np.divmod(neuron, np.maximum(width, 1))
+        return np.where(routed, expert, -1), np.where(routed, index, -1)
 
 
 @dataclass(frozen=True)
@@ -152,6 +204,10 @@ class NeuronStatistics:
         Largest activation, float32 (neuron,); minus infinity where no token was counted.
     token_count, record_count
         Tokens that were counted, and records (sentences, documents) that were read.
+    routed_count
+        Of a mixture of experts: the tokens among them that were routed to the neuron's expert,
+        int64 (neuron,); ``token_count`` for neurons of dense layers and shared experts. None where
+        all neurons see every token.
     """
 
     positive_count: NDArray[np.int64]
@@ -160,6 +216,7 @@ class NeuronStatistics:
     maximum: NDArray[np.float32]
     token_count: int
     record_count: int
+    routed_count: NDArray[np.int64] | None = None
 
     @classmethod
     def zeros(cls, neuron_count: int) -> NeuronStatistics:
@@ -176,6 +233,7 @@ class NeuronStatistics:
     @classmethod
     def of_layers(cls, layers: Sequence[NeuronStatistics]) -> NeuronStatistics:
         """Return the statistics of all layers, given those of each over the same text."""
+        routed = any(layer.routed_count is not None for layer in layers)
         return cls(
             positive_count=np.concatenate([layer.positive_count for layer in layers]),
             sum=np.concatenate([layer.sum for layer in layers]),
@@ -183,6 +241,7 @@ class NeuronStatistics:
             maximum=np.concatenate([layer.maximum for layer in layers]),
             token_count=layers[0].token_count,
             record_count=layers[0].record_count,
+            routed_count=np.concatenate([layer.seen for layer in layers]) if routed else None,
         )
 
     @classmethod
@@ -212,7 +271,20 @@ class NeuronStatistics:
             maximum=np.maximum(self.maximum, other.maximum),
             token_count=self.token_count + other.token_count,
             record_count=self.record_count + other.record_count,
+            routed_count=self._routed_with(other),
         )
+
+    def _routed_with(self, other: NeuronStatistics) -> NDArray[np.int64] | None:
+        if self.routed_count is None and other.routed_count is None:
+            return None
+        return self.seen + other.seen
+
+    @property
+    def seen(self) -> NDArray[np.int64]:
+        """Tokens that could make the neuron positive, int64 (neuron,): its denominator."""
+        if self.routed_count is not None:
+            return self.routed_count
+        return np.broadcast_to(np.int64(self.token_count), self.positive_count.shape)
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -221,19 +293,20 @@ class NeuronStatistics:
 
     def known(self) -> dict[str, NDArray[Any]]:
         """Return the statistics that are known, by name."""
+        found = {} if self.routed_count is None else {"routed_count": self.routed_count}
         names = ("positive_count", *_MAY_BE_UNKNOWN)
-        return {name: getattr(self, name) for name in names if name not in self.unknown}
+        return found | {name: getattr(self, name) for name in names if name not in self.unknown}
 
     @property
     def activation_probability(self) -> NDArray[np.float64]:
-        """``positive_count / token_count``, float64 (neuron,)."""
+        """``positive_count / seen``, float64 (neuron,); 0 where no token was routed."""
         if self.token_count == 0:
             raise InvalidInputError("no token was counted, so no probability is defined")
-        return self.positive_count / self.token_count
+        return self.per_token(self.positive_count)
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """``sum / token_count``, float64 (neuron,)."""
+        """``sum / seen``, float64 (neuron,); 0 where no token was routed."""
         if self.token_count == 0:
             raise InvalidInputError("no token was counted, so no mean is defined")
         if "sum" in self.unknown:
@@ -242,7 +315,13 @@ class NeuronStatistics:
                 "is not known of statistics that were imported without it",
                 hint="Choose what does without: --preset paper, --select lape or threshold.",
             )
-        return self.sum / self.token_count
+        return self.per_token(self.sum)
+
+    def per_token(self, total: NDArray[Any]) -> NDArray[np.float64]:
+        """Divide sums (neuron,) by the tokens that each neuron saw; 0 where it saw none."""
+        if self.routed_count is None:
+            return total / self.token_count
+        return total / np.maximum(self.routed_count, 1)
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from transformers import AutoConfig
 
 from bridgex.capture import batching, doctor, load_model
 from bridgex.capture.doctor import examine_model, read_config
+from bridgex.capture.families import FAMILIES
 from bridgex.capture.recorder import reading
 from bridgex.capture.shrink import random_model, shrink
-from bridgex.capture.sites import FAMILIES, locate_sites
-from bridgex.errors import InvalidInputError, NotFoundError
+from bridgex.capture.sites import locate_sites
+from bridgex.errors import InvalidInputError, ModelSupportError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,7 +120,7 @@ def test_outputs_that_a_hook_changes_are_found(
     config_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def meddling(sites: Any, _consume: Any) -> Any:
-        def change(_layer: int, values: torch.Tensor) -> None:
+        def change(_site: int, values: torch.Tensor, _routing: object) -> None:
             values.mul_(1.5)
 
         return reading(sites, change)
@@ -194,3 +195,8 @@ def test_random_weights_are_the_same_every_time() -> None:
     other = random_model(small)
     for left, right in zip(one.parameters(), other.parameters(), strict=True):
         assert torch.equal(left, right)
+
+
+def test_a_model_with_routed_experts_is_refused(config_of: Callable[..., Path]) -> None:
+    with pytest.raises(ModelSupportError, match="without routed experts was expected, mixtral"):
+        examine_model(config_of("mixtral"))

@@ -222,7 +222,7 @@ def test_values_of_another_width_stop_the_run(open_model: OpenModel) -> None:
     model = open_model()
     with reading(model.sites, lambda *_: None) as meter, meter.forward(3):
         with pytest.raises(ModelSupportError, match=r"3 tokens of 24 neurons.*\(3, 23\)"):
-            meter.check(0, torch.zeros(3, 23))
+            meter.check(0, torch.zeros(3, 23), None)
         for layer in range(3):
             meter._fired[layer] = 1
 

@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from bridgex.capture import CaptureModel, load_model
 from bridgex.capture.digests import file_digest
-from bridgex.capture.sites import FAMILIES, locate_sites
+from bridgex.capture.families import FAMILIES
+from bridgex.capture.sites import locate_sites
 from bridgex.errors import (
     BridgexError,
     InvalidInputError,

@@ -12,9 +12,9 @@ import torch
 from bridgex.capture import collect_probes, collect_statistics, gold_filter
 from bridgex.capture.choices import choose
 from bridgex.capture.collect import collect_probes_of, collect_statistics_of
+from bridgex.capture.families import FAMILIES
 from bridgex.capture.gold import gold_filter_of
 from bridgex.capture.models import load_model
-from bridgex.capture.sites import FAMILIES
 from bridgex.errors import InvalidInputError, ModelSupportError
 
 if TYPE_CHECKING:

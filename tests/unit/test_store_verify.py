@@ -16,7 +16,7 @@ from bridgex.errors import NotFoundError, StoreError
 from bridgex.schema import Pair, WordPair
 from bridgex.store import Finding, Store, verify
 from bridgex.store.candidate import probes_candidate, statistics_candidate
-from bridgex.store.layout import DIGESTS_ARRAY, STATISTICS_ARRAYS, layer_array
+from bridgex.store.layout import DIGESTS_ARRAY, layer_array
 from bridgex.store.writer import commit, new_attempt
 from bridgex.testing import synthetic
 
@@ -279,7 +279,7 @@ def test_numbers_that_no_text_has(store: Store, name: str, value: float, problem
     (part,) = parts_of(TEXT[:2], "fr")
     statistics = synthetic.statistics(part.records)
     getattr(statistics, name)[6] = value
-    arrays = {name: getattr(statistics, name) for name in STATISTICS_ARRAYS}
+    arrays = statistics.known()
     commit_raw(store, statistics_candidate(part, store._root), statistics.token_count, **arrays)
     finding = only_finding(store)
     assert finding.kind == "damaged"
@@ -301,7 +301,7 @@ def test_numbers_that_no_text_has(store: Store, name: str, value: float, problem
 def test_arrays_of_another_form(store: Store, change: dict[str, Any], problem: str) -> None:
     (part,) = parts_of(TEXT[:2], "fr")
     statistics = synthetic.statistics(part.records)
-    arrays = {name: getattr(statistics, name) for name in STATISTICS_ARRAYS} | change
+    arrays = statistics.known() | change
     commit_raw(store, statistics_candidate(part, store._root), statistics.token_count, **arrays)
     assert problem in only_finding(store).problem
 

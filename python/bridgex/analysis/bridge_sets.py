@@ -73,7 +73,9 @@ def bridge_neurons(
         percent = neurons.selection.top_percent or DEFAULT_PERCENT
     check_percent(percent, "percent")
     source, target = (log_odds(statistics[code]) for code in pair)
-    excess = log_odds(statistics[language]) - np.maximum(source, target)
+    reached = np.maximum(source, target)
+    # What no token of the pair reaches is no excess over it.
+    excess = log_odds(statistics[language]) - np.where(np.isfinite(reached), reached, np.inf)
     mean = statistics[language].mean
     mask = np.zeros_like(own)
     for layer in range(neurons.layer_offsets.size - 1):

@@ -39,10 +39,12 @@ def log_odds(statistics: NeuronStatistics) -> NDArray[np.float64]:
     Notes
     -----
     ``log((c + 1/2) / (n - c + 1/2))`` for a neuron on at ``c`` of ``n`` tokens: finite for neurons
-    that are never or always on (the empirical logit, Haldane 1956).
+    that are never or always on (the empirical logit, Haldane 1956). ``n`` are the tokens that the
+    neuron saw: of a routed expert those that were routed to it, and minus infinity where none was.
     """
+    seen = statistics.seen
     on = statistics.positive_count + 0.5
-    return np.log(on / (statistics.token_count + 1.0 - on))
+    return np.where(seen > 0, np.log(on / (seen + 1.0 - on)), -np.inf)
 
 
 def entropy(probability: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -86,10 +88,12 @@ def by_probability(
 def by_contrast(
     statistics: Mapping[str, NeuronStatistics], layer_offsets: NDArray[np.int64], rule: Selection
 ) -> Masks:
-    """Choose those whose log-odds exceed the languages' mean most."""
+    """Choose those whose log-odds exceed most the mean of the languages that reach the neuron."""
     _refuse_one_language(statistics, "contrast")
     odds = np.array([log_odds(one) for one in statistics.values()])
-    return _tops(odds - odds.mean(axis=0), statistics, layer_offsets, rule)
+    seen = np.isfinite(odds)
+    mean = np.where(seen, odds, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
+    return _tops(odds - mean, statistics, layer_offsets, rule)
 
 
 def by_entropy(

@@ -122,7 +122,8 @@ def collect_probes(
     Returns
     -------
     tuple of ndarray
-        One float32 (row, sample) array per layer, samples in the order of the prompts.
+        One float32 (row, sample) array per layer, samples in the order of the prompts. Neurons of
+        a routed expert: the mean over the tokens that were routed to it, 0 where none was.
 
     Raises
     ------
@@ -139,7 +140,13 @@ def collect_probes(
     """
     if model.skeleton is not None:
         return sweep_probes(model, [prompts], neurons=neurons, progress=progress)[0]
-    means = Means(model.sites, model.device, len(prompts), neurons)
+    means = Means(
+        model.sites,
+        range(len(model.provenance.layer_sizes)),
+        model.device,
+        len(prompts),
+        neurons,
+    )
 
     def advance(batch: Batch) -> None:
         if progress is not None:

@@ -129,11 +129,13 @@ def read_config(
 def _row(config: PreTrainedConfig) -> Finding:
     architecture = config.get_text_config().model_type
     family = find_family(architecture)
-    return Finding(
-        "architecture",
-        "ok",
-        f"{architecture}: act after {family.activation}, post before {family.down_projection}",
-    )
+    if family.experts is not None or family.block is None:
+        raise ModelSupportError(
+            f"a model without routed experts was expected, {architecture} has them",
+            hint="It can be captured; it cannot be examined.",
+        )
+    after, before = family.block
+    return Finding("architecture", "ok", f"{architecture}: act after {after}, post before {before}")
 
 
 def _sizes(config: PreTrainedConfig, *, trust_remote_code: bool) -> Finding:

@@ -10,9 +10,10 @@ import torch
 import transformers
 
 from bridgex.capture.digests import config_digest, tokenizer_digest, weights_digest
+from bridgex.capture.experts import compute_experts_here
 from bridgex.capture.policies import BATCH_TOKENS, check_choices, check_positive, longest_row
 from bridgex.capture.quiet import quiet_transformers
-from bridgex.capture.sites import find_family, locate_sites
+from bridgex.capture.sites import find_family, layer_experts, layer_sizes, locate_sites
 from bridgex.capture.sources import Source, pick_device, read_config, read_tokenizer, resolve
 from bridgex.progress import Silent
 from bridgex.schema import Provenance
@@ -40,7 +41,7 @@ class CaptureModel:
     model, decoder, tokenizer
         The causal language model, the part of it without the head, and its tokenizer.
     sites
-        The module to read in every layer.
+        The modules to read in all layers, in the order of their neurons.
     special
         Whether special tokens count: ``exclude`` or ``include``.
     positions
@@ -187,6 +188,7 @@ def load_model(
         mode, limit=memory_limit, site=site, batch_tokens=batch_tokens, row_tokens=longest
     )
     network: Any = source.read() if skeleton is None else skeleton.network
+    compute_experts_here(network)
     decoder = network.get_decoder()
     text = decoder.config
     sites = locate_sites(decoder, text.num_hidden_layers, text.model_type, site)
@@ -208,7 +210,7 @@ def load_model(
             weights=weights_digest(directory),
             config=config_digest(config),
             tokenizer=tokenizer_digest(tokenizer),
-            layer_sizes=tuple(found.width for found in sites),
+            layer_sizes=layer_sizes(sites, text.num_hidden_layers),
             site=site,
             policies={
                 "special": special,
@@ -219,6 +221,7 @@ def load_model(
                 **source.policies(network),
             },
             versions={"torch": torch.__version__, "transformers": transformers.__version__},
+            experts=layer_experts(sites, text.num_hidden_layers),
         ),
         reporter=progress or Silent(),
         skeleton=skeleton,

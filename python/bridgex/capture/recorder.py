@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from bridgex.capture.experts import reading_experts
 from bridgex.errors import ModelSupportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from torch import Tensor, nn
-    from torch.utils.hooks import RemovableHandle
 
+    from bridgex.capture.experts import Routing
     from bridgex.capture.sites import SiteModule
 
-    Consume = Callable[[int, Tensor], None]
+    Consume = Callable[[int, Tensor, Routing | None], None]
+    Read = Callable[[Tensor, Routing | None], None]
 
 
 class Meter:
@@ -39,25 +42,43 @@ class Meter:
         self._tokens = tokens
         self._fired = [0] * len(self._sites)
         yield
-        wrong = [layer for layer, count in enumerate(self._fired) if count != 1]
+        wrong = [number for number, count in enumerate(self._fired) if count != 1]
         if wrong:
             raise ModelSupportError(
                 f"every layer was expected to be read once per forward pass; "
-                f"layer {wrong[0]} was read {self._fired[wrong[0]]} times "
-                f"({len(wrong)} of {len(self._sites)} layers are wrong)",
+                f"layer {self._sites[wrong[0]].layer} was read {self._fired[wrong[0]]} times "
+                f"({len(wrong)} of {len(self._sites)} sites are wrong)",
                 hint="The model's code does not call its own module; nothing was recorded.",
             )
 
-    def check(self, layer: int, values: Tensor) -> Tensor:
-        """Return values as (token, neuron), having counted them."""
-        self._fired[layer] += 1
-        width = self._sites[layer].width
-        if values.shape[-1] != width or values.numel() != width * self._tokens:
+    def check(self, number: int, values: Tensor, routing: Routing | None) -> Tensor:
+        """Return the values of a site as (token, neuron), having counted them.
+
+        Those of routed experts are (row, neuron of an expert).
+        """
+        self._fired[number] += 1
+        site = self._sites[number]
+        if routing is not None:
+            self._check_routed(site, values, routing)
+            return values
+        if values.shape[-1] != site.width or values.numel() != site.width * self._tokens:
             raise ModelSupportError(
-                f"layer {layer} was expected to give {self._tokens} tokens of {width} neurons, "
-                f"its values have shape {tuple(values.shape)}"
+                f"layer {site.layer} was expected to give {self._tokens} tokens of {site.width} "
+                f"neurons, its values have shape {tuple(values.shape)}"
             )
-        return values.reshape(self._tokens, width)
+        return values.reshape(self._tokens, site.width)
+
+    def _check_routed(self, site: SiteModule, values: Tensor, routing: Routing) -> None:
+        experts = site.experts
+        assert experts is not None
+        found = (routing.token_count, len(routing.counts), *values.shape)
+        if found != (self._tokens, experts.expert_count, len(routing.tokens), experts.width):
+            raise ModelSupportError(
+                f"layer {site.layer} was expected to route {self._tokens} tokens to "
+                f"{experts.expert_count} experts of {experts.width} neurons; it routed "
+                f"{routing.token_count} tokens to {len(routing.counts)} experts, and the values "
+                f"have shape {tuple(values.shape)}"
+            )
 
 
 @contextmanager
@@ -67,33 +88,55 @@ def reading(sites: Sequence[SiteModule], consume: Consume) -> Iterator[Meter]:
     Parameters
     ----------
     sites
-        The module of every layer.
+        The modules of all layers.
     consume
-        Called as ``consume(layer, values)`` with values (token, neuron) in the model's dtype. It
-        must reduce them at once: the model may change the tensor later in place.
+        Called as ``consume(number, values, routing)`` with the number of the site, values
+        (token, neuron) in the model's dtype, and None; of routed experts with values
+        (row, neuron of an expert), and what the rows are. It must reduce them at once: the model
+        may change the tensor later in place.
     """
     meter = Meter(sites)
-    handles: list[RemovableHandle] = []
-    try:
-        for layer, site in enumerate(sites):
-            handles.append(_attach(site, partial(_pass_on, meter, consume, layer)))
+    with ExitStack() as stack:
+        for number, site in enumerate(sites):
+            stack.enter_context(_attached(site, partial(_pass_on, meter, consume, number)))
         yield meter
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
-def _pass_on(meter: Meter, consume: Consume, layer: int, values: Tensor) -> None:
-    consume(layer, meter.check(layer, values))
+def _pass_on(
+    meter: Meter, consume: Consume, number: int, values: Tensor, routing: Routing | None
+) -> None:
+    consume(number, meter.check(number, values, routing), routing)
 
 
-def _attach(site: SiteModule, read: Callable[[Tensor], None]) -> RemovableHandle:
+def _attached(site: SiteModule, read: Read) -> AbstractContextManager[None]:
+    if site.experts is not None:
+        return reading_experts(site.module, partial(_routed, site, read))
+    return _hooked(site, read)
+
+
+def _routed(
+    site: SiteModule, read: Read, routing: Routing, projected: Tensor, neurons: Tensor
+) -> None:
+    if site.site == "post":
+        read(neurons, routing)
+        return
+    assert site.activation is not None
+    read(site.activation(site.module, projected), routing)
+
+
+@contextmanager
+def _hooked(site: SiteModule, read: Read) -> Iterator[None]:
     def after(_module: nn.Module, _inputs: tuple[Any, ...], output: Tensor) -> None:
-        read(output)
+        read(output, None)
 
     def before(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        read(inputs[0])
+        read(inputs[0], None)
 
     if site.site == "act":
-        return site.module.register_forward_hook(after)
-    return site.module.register_forward_pre_hook(before)
+        handle = site.module.register_forward_hook(after)
+    else:
+        handle = site.module.register_forward_pre_hook(before)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -1,95 +1,56 @@
-"""Where a neuron's value is read: one table row per architecture family.
+"""Where a neuron's value is read in the layers of a decoder.
 
 Two sites exist. ``act`` is the output of the feed-forward non-linearity, ``post`` the input of
-the down projection. A family belongs into the table when every layer has exactly one activation
-module of its own that is called once per forward pass, and one down projection.
+the down projection.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from torch import nn
 
+from bridgex.capture.experts import expert_shape
+from bridgex.capture.families import FAMILIES
 from bridgex.errors import ModelSupportError
+from bridgex.schema import Experts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bridgex.capture.experts import Activation
+    from bridgex.capture.families import Family
     from bridgex.schema import Site
-
-
-class Family(NamedTuple):
-    """Paths, within a layer, of the activation module and of the down projection."""
-
-    activation: str
-    down_projection: str
-
-
-_GATED = Family("mlp.act_fn", "mlp.down_proj")
-_FUSED_GATE = Family("mlp.activation_fn", "mlp.down_proj")
-_GPT = Family("mlp.act", "mlp.c_proj")
-_GPTJ = Family("mlp.act", "mlp.fc_out")
-_NEOX = Family("mlp.act", "mlp.dense_4h_to_h")
-_IN_LAYER = Family("activation_fn", "fc2")
-
-FAMILIES: dict[str, Family] = {
-    "arcee": _GATED,
-    "biogpt": _IN_LAYER,
-    "bloom": Family("mlp.gelu_impl", "mlp.dense_4h_to_h"),
-    "codegen": _GPTJ,
-    "cohere": _GATED,
-    "cohere2": _GATED,
-    "exaone4": _GATED,
-    "falcon": _NEOX,
-    "gemma": _GATED,
-    "gemma2": _GATED,
-    "gemma3_text": _GATED,
-    "glm": _FUSED_GATE,
-    "glm4": _FUSED_GATE,
-    "gpt2": _GPT,
-    "gpt_bigcode": _GPT,
-    "gpt_neo": _GPT,
-    "gpt_neox": _NEOX,
-    "gptj": _GPTJ,
-    "granite": _GATED,
-    "helium": _GATED,
-    "llama": _GATED,
-    "mistral": _GATED,
-    "mpt": Family("ffn.act", "ffn.down_proj"),
-    "nemotron": _GATED,
-    "olmo": _GATED,
-    "olmo2": _GATED,
-    "olmo3": _GATED,
-    "opt": _IN_LAYER,
-    "phi": Family("mlp.activation_fn", "mlp.fc2"),
-    "phi3": _FUSED_GATE,
-    "qwen2": _GATED,
-    "qwen3": _GATED,
-    "seed_oss": _GATED,
-    "smollm3": _GATED,
-    "stablelm": _GATED,
-    "starcoder2": _GPT,
-    "xglm": _IN_LAYER,
-}
 
 
 @dataclass(frozen=True)
 class SiteModule:
-    """The module of one layer whose output (``act``) or input (``post``) is the neurons' value.
+    """A module whose output (``act``) or input (``post``) is the value of neurons of one layer.
 
     Attributes
     ----------
     module
-        The activation module or the down projection.
+        The activation module, the down projection, or all routed experts of the layer.
     width
-        Number of neurons of the layer.
+        Number of its neurons.
     site
         ``act`` or ``post``.
+    layer, start
+        Its layer, and the place of its first neuron within the layer.
+    experts
+        Number and width of routed experts; None where every token passes the module.
+    activation
+        How the activations of routed experts follow from what they project.
     """
 
     module: nn.Module
     width: int
     site: Site
+    layer: int
+    start: int = 0
+    experts: Experts | None = None
+    activation: Activation | None = None
 
 
 def find_family(architecture: str) -> Family:
@@ -112,7 +73,7 @@ def find_family(architecture: str) -> Family:
 def locate_sites(
     decoder: nn.Module, layer_count: int, architecture: str, site: Site
 ) -> tuple[SiteModule, ...]:
-    """Return the module to read in every layer of a decoder, in layer order.
+    """Return the modules to read in a decoder, in the order of their neurons.
 
     Parameters
     ----------
@@ -125,6 +86,12 @@ def locate_sites(
     site
         ``act`` or ``post``.
 
+    Returns
+    -------
+    tuple of SiteModule
+        One for a dense layer, two for routed experts with a shared one beside them, none for a
+        layer without a feed-forward block.
+
     Raises
     ------
     ModelSupportError
@@ -132,17 +99,70 @@ def locate_sites(
     """
     family = find_family(architecture)
     layers = _find_layers(decoder, layer_count, family, architecture)
-    path = family.activation if site == "act" else family.down_projection
-    modules = [layer.get_submodule(path) for layer in layers]
-    if len({id(module) for module in modules}) != layer_count:
+    sites = tuple(
+        found
+        for number, layer in enumerate(layers)
+        for found in _sites_of_layer(layer, number, family, site)
+    )
+    if len({id(found.module) for found in sites}) != len(sites):
         raise ModelSupportError(
-            f"every layer was expected to have a module of its own at {path!r}, "
+            f"every layer was expected to have a module of its own for {site!r}, "
             f"but layers of this {architecture} model share one"
         )
-    widths = [_input_width(layer.get_submodule(family.down_projection)) for layer in layers]
-    return tuple(
-        SiteModule(module=module, width=width, site=site)
-        for module, width in zip(modules, widths, strict=True)
+    return sites
+
+
+def layer_sizes(sites: Sequence[SiteModule], layer_count: int) -> tuple[int, ...]:
+    """Return the number of neurons of every layer."""
+    sizes = [0] * layer_count
+    for found in sites:
+        sizes[found.layer] += found.width
+    return tuple(sizes)
+
+
+def layer_experts(sites: Sequence[SiteModule], layer_count: int) -> tuple[Experts, ...]:
+    """Return the routed experts of every layer; nothing where no layer has any."""
+    experts = [Experts(0, 0)] * layer_count
+    for found in sites:
+        if found.experts is not None:
+            experts[found.layer] = found.experts
+    return tuple(experts) if any(one.expert_count for one in experts) else ()
+
+
+def _sites_of_layer(
+    layer: nn.Module, number: int, family: Family, site: Site
+) -> Iterator[SiteModule]:
+    routed = _has(layer, family.experts)
+    start = 0
+    if routed:
+        found = _routed(layer, number, family, site)
+        start = found.width
+        yield found
+    block = family.shared if routed else family.block
+    if block is not None and _has(layer, *block):
+        path = block.activation if site == "act" else block.down_projection
+        width = _input_width(layer.get_submodule(block.down_projection))
+        yield SiteModule(layer.get_submodule(path), width, site, number, start)
+
+
+def _routed(layer: nn.Module, number: int, family: Family, site: Site) -> SiteModule:
+    assert family.experts is not None
+    module = layer.get_submodule(family.experts)
+    experts = expert_shape(module, family.activation)
+    if experts is None:
+        raise ModelSupportError(
+            f"experts whose matrices transformers lets other code multiply were expected at "
+            f"{family.experts!r} of layer {number}, found {type(module).__name__}",
+            hint="Load weights that are not quantised, with a release of transformers in which "
+            "the family's experts have an experts implementation.",
+        )
+    return SiteModule(
+        module=module,
+        width=experts.neuron_count,
+        site=site,
+        layer=number,
+        experts=experts,
+        activation=family.activation,
     )
 
 
@@ -155,24 +175,36 @@ def _find_layers(
         if isinstance(module, nn.ModuleList)
     }
     fitting = [
-        module
-        for module in lists.values()
-        if len(module) == layer_count and all(_has_family(layer, family) for layer in module)
+        module for module in lists.values() if len(module) == layer_count and _fits(module, family)
     ]
     if len(fitting) != 1:
         found = ", ".join(f"{name} ({len(module)})" for name, module in lists.items()) or "none"
         raise ModelSupportError(
-            f"one list of {layer_count} layers with {family.activation!r} and "
-            f"{family.down_projection!r} was expected in this {architecture} model, "
-            f"{len(fitting)} were found; module lists and their lengths: {found}",
+            f"one list of {layer_count} layers with {_wanted(family)} was expected in this "
+            f"{architecture} model, {len(fitting)} were found; module lists and their lengths: "
+            f"{found}",
             hint="The model's code differs from its family's; it cannot be captured exactly.",
         )
     return fitting[0]
 
 
-def _has_family(layer: nn.Module, family: Family) -> bool:
+def _fits(layers: nn.ModuleList, family: Family) -> bool:
+    fed = [
+        _has(layer, family.experts) or (family.block is not None and _has(layer, *family.block))
+        for layer in layers
+    ]
+    return any(fed) if family.partial else all(fed)
+
+
+def _wanted(family: Family) -> str:
+    """Say what the layers of a family have."""
+    ways = [] if family.block is None else [" and ".join(map(repr, family.block))]
+    return " or ".join(ways + ([] if family.experts is None else [repr(family.experts)]))
+
+
+def _has(layer: nn.Module, *paths: str | None) -> bool:
     names = {name for name, _ in layer.named_modules()}
-    return family.activation in names and family.down_projection in names
+    return names.issuperset(paths)
 
 
 def _input_width(projection: nn.Module) -> int:

@@ -21,6 +21,7 @@ from transformers.core_model_loading import (
 )
 from transformers.modeling_utils import LoadStateDictConfig
 
+from bridgex.capture.alignment import align
 from bridgex.capture.quiet import quiet_transformers
 from bridgex.errors import InvalidInputError, ModelSupportError
 
@@ -97,6 +98,7 @@ class Skeleton:
         for name, source in self.tied.items():
             if name in self.names[group]:
                 _set(self.network, name, self.parameter(source))
+        align(map(self.parameter, self.names[group]))
         absent = [name for name in self.names[group] if self.parameter(name).is_meta]
         if absent or info.mismatched_keys or info.conversion_errors:
             raise ModelSupportError(

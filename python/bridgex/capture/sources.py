@@ -11,6 +11,7 @@ import transformers
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
+from bridgex.capture.alignment import align
 from bridgex.capture.checkpoint import open_checkpoint
 from bridgex.capture.convert import convert_gguf
 from bridgex.capture.costs import Budget, available, measure
@@ -60,6 +61,7 @@ class Source:
                 trust_remote_code=self.trust_remote_code,
             )
         network.to(self.device).eval().requires_grad_(requires_grad=False)
+        align(network.parameters())
         found: PreTrainedModel = network
         return found
 

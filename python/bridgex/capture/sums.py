@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bridgex.capture.batching import Batch
+    from bridgex.capture.experts import Routing
     from bridgex.capture.sites import SiteModule
 
 # Tokens whose float32 sums are formed before they are added in float64. On a processor a block of
@@ -36,8 +37,8 @@ class Reading(Protocol):
     def open(self, batch: Batch) -> None:
         """Forget the last batch, and learn which tokens of the coming one count."""
 
-    def add(self, layer: int, values: Tensor) -> None:
-        """Hear of the values (token, neuron) of one layer."""
+    def add(self, number: int, values: Tensor, routing: Routing | None = None) -> None:
+        """Hear of the values (token, neuron) of one site, or of the rows of routed experts."""
 
     def not_finite(self) -> tuple[int, int] | None:
         """Return (layer, neuron) of the batch's first NaN or infinity, or None."""
@@ -52,9 +53,10 @@ class Sums:
     def __init__(self, sites: Sequence[SiteModule], device: torch.device) -> None:
         widths = [site.width for site in sites]
         total = sum(widths)
-        where = torch.device("cpu") if device.type == "mps" else device
+        where = _with_float64(device)
         self._device = device
-        self._layers = _layer_slices(widths)
+        self._sites = sites
+        self._places = _slices(widths)
         self._block_tokens = _CPU_BLOCK_TOKENS if device.type == "cpu" else _BLOCK_TOKENS
         # Positive count, sum, sum of squares: of all batches, and of the one that is open.
         self._sums = torch.zeros(3, total, dtype=torch.float64, device=where)
@@ -63,38 +65,61 @@ class Sums:
         self._batch = torch.zeros(3, total, dtype=wide, device=device)
         self._batch_maximum = torch.full((total,), -torch.inf, device=device)
         self._blocks: tuple[Tensor, ...] = ()
+        self._counted = torch.empty(0)
         self._tokens = 0
+        routed = any(site.experts for site in sites)
+        self._routed = np.zeros(total if routed else 0, dtype=np.int64)
+        self._batch_routed = self._routed.copy()
 
     def open(self, batch: Batch) -> None:
         """Forget the last batch, and learn which tokens of the coming one count."""
         counted = torch.from_numpy(batch.counted.reshape(-1).nonzero()[0]).to(self._device)
         self._blocks = torch.split(counted, self._block_tokens)
+        self._counted = torch.from_numpy(batch.counted.reshape(-1)).to(self._device)
+        self._batch_routed[:] = len(counted)
 
-    def add(self, layer: int, values: Tensor) -> None:
-        """Hear of the values (token, neuron) of one layer."""
+    def add(self, number: int, values: Tensor, routing: Routing | None = None) -> None:
+        """Hear of the values (token, neuron) of one site, or of the rows of routed experts."""
+        own = self._places[number]
+        if routing is None:
+            self._add(own, values, self._blocks)
+            return
+        rows, given = routing.counted(self._counted)
+        width = values.shape[1]
+        for expert, part in enumerate(torch.split(rows, given.counts.tolist())):
+            start = own.start + expert * width
+            blocks = torch.split(part, self._block_tokens) if len(part) else ()
+            self._add(slice(start, start + width), values, blocks)
+            self._batch_routed[start : start + width] = len(part)
+
+    def _add(self, own: slice, values: Tensor, blocks: Sequence[Tensor]) -> None:
+        """Add up the values (row, neuron) of some neurons, over blocks of rows."""
         width = values.shape[1]
         most = min(self._block_tokens, len(values))
-        parts = values.new_empty((4, len(self._blocks), width), dtype=torch.float32)
+        parts = values.new_empty((4, len(blocks), width), dtype=torch.float32)
         chosen = values.new_empty((most, width))
         scratch = values.new_empty((most, width), dtype=torch.float32)
-        for number, block in enumerate(self._blocks):
+        for number, block in enumerate(blocks):
             rows = slice(len(block))
             torch.index_select(values, 0, block, out=chosen[rows])
             _reduce(chosen[rows].float(), scratch[rows], parts[:, number])
-        own = self._layers[layer]
         torch.sum(parts[:3], 1, dtype=self._batch.dtype, out=self._batch[:, own])
-        torch.amax(parts[3], 0, out=self._batch_maximum[own])
+        if blocks:
+            torch.amax(parts[3], 0, out=self._batch_maximum[own])
+        else:
+            self._batch_maximum[own] = -torch.inf
 
     def not_finite(self) -> tuple[int, int] | None:
         """Return (layer, neuron) of the batch's first NaN or infinity, or None.
 
         One shows in the sum of squares, and so does a value too large to be squared in float32.
         """
-        return _first_not_finite(self._batch[2], self._layers)
+        return _first_not_finite(self._batch[2], self._sites, self._places)
 
     def keep(self) -> None:
         """Add the batch to what is kept."""
         self._tokens += sum(map(len, self._blocks))
+        self._routed += self._batch_routed
         self._sums += self._batch.to(self._sums)
         self._maximum = torch.maximum(self._maximum, self._batch_maximum.to(self._maximum))
 
@@ -108,6 +133,7 @@ class Sums:
             maximum=self._maximum.cpu().numpy(),
             token_count=self._tokens,
             record_count=record_count,
+            routed_count=self._routed if self._routed.size else None,
         )
 
 
@@ -127,58 +153,67 @@ class Means:
 
     Parameters
     ----------
-    sites, device
-        What is read, and where the model runs.
+    sites, layers, device
+        What is read, the layers whose sites these are, and where the model runs.
     samples
         Number of prompts.
     neurons
-        For every layer the neurons that are kept, int64 (row,); by default all.
+        For every layer of the model the neurons that are kept, int64 (row,); by default all.
     """
 
     def __init__(
         self,
         sites: Sequence[SiteModule],
+        layers: Sequence[int],
         device: torch.device,
         samples: int,
         neurons: Sequence[NDArray[np.int64]] | None,
     ) -> None:
         self._device = device
-        widths = [site.width for site in sites]
-        self._layers = _layer_slices(widths)
-        wanted = [np.arange(width) for width in widths] if neurons is None else neurons
-        self._wanted = None if neurons is None else _flat(neurons, self._layers).to(device)
-        self._values = [np.empty((samples, len(rows)), np.float32) for rows in wanted]
+        self._sites = sites
+        self._places = _slices([site.width for site in sites])
+        self._total = sum(site.width for site in sites)
+        sizes = _layer_widths(sites, layers)
+        wanted = None if neurons is None else [neurons[layer] for layer in layers]
+        starts = accumulate(sizes, initial=0)
+        self._wanted: Tensor | None = None
+        if wanted is not None:
+            flat = [rows + start for rows, start in zip(wanted, starts, strict=False)]
+            self._wanted = torch.from_numpy(np.concatenate(flat)).to(device)
+            sizes = [len(rows) for rows in wanted]
+        self._values = [np.empty((samples, size), np.float32) for size in sizes]
         self._rows = np.empty(0, dtype=np.int64)
-        self._dropped = self._counts = self._batch = torch.empty(0)
+        self._counted = self._counts = self._batch = torch.empty(0)
 
     def open(self, batch: Batch) -> None:
         """Forget the last batch, and learn which tokens of the coming one count."""
-        counted = torch.from_numpy(batch.counted).to(self._device)
         self._rows = batch.rows
-        self._dropped = ~counted[:, :, None]
-        self._counts = counted.sum(1, keepdim=True)
-        total = self._layers[-1].stop
-        self._batch = torch.empty(len(batch.rows), total, device=self._device)
+        self._counted = torch.from_numpy(batch.counted).to(self._device)
+        self._counts = self._counted.sum(1, keepdim=True)
+        self._batch = torch.empty(len(batch.rows), self._total, device=self._device)
 
-    def add(self, layer: int, values: Tensor) -> None:
-        """Hear of the values (token, neuron) of one layer."""
-        shaped = values.reshape(*self._dropped.shape[:2], -1).float()
-        sums = shaped.masked_fill(self._dropped, 0).sum(1)
-        torch.div(sums, self._counts, out=self._batch[:, self._layers[layer]])
+    def add(self, number: int, values: Tensor, routing: Routing | None = None) -> None:
+        """Hear of the values (token, neuron) of one site, or of the rows of routed experts."""
+        means = self._batch[:, self._places[number]]
+        if routing is not None:
+            _routed_means(values, routing, self._counted, means)
+            return
+        shaped = values.reshape(*self._counted.shape, -1).float()
+        sums = shaped.masked_fill(~self._counted[:, :, None], 0).sum(1)
+        torch.div(sums, self._counts, out=means)
 
     def not_finite(self) -> tuple[int, int] | None:
         """Return (layer, neuron) of the batch's first NaN or infinity, or None."""
-        return _first_not_finite(self._batch, self._layers)
+        return _first_not_finite(self._batch, self._sites, self._places)
 
     def keep(self) -> None:
         """Add the batch to what is kept, in one transfer."""
         # Not before the mean: sums over fewer neurons at once may add up in another order.
         kept = self._batch if self._wanted is None else self._batch.index_select(1, self._wanted)
-        ends = list(accumulate(values.shape[1] for values in self._values))
-        for values, batch in zip(
-            self._values, np.split(kept.cpu().numpy(), ends[:-1], axis=1), strict=True
-        ):
-            values[self._rows] = batch
+        host = kept.cpu().numpy()
+        places = _slices([values.shape[1] for values in self._values])
+        for values, own in zip(self._values, places, strict=True):
+            values[self._rows] = host[:, own]
 
     def result(self) -> tuple[NDArray[np.float32], ...]:
         """Return the means as (row, sample), turned layer by layer in the place of the others."""
@@ -187,23 +222,48 @@ class Means:
         return tuple(self._values)
 
 
-def _layer_slices(widths: Sequence[int]) -> list[slice]:
-    """Return where every layer is on the flat neuron axis."""
+def _routed_means(values: Tensor, routing: Routing, counted: Tensor, out: Tensor) -> None:
+    """Write the experts' means (sample, neuron) over the tokens that each got; 0 where it got none.
+
+    In float64 the sum of the few float32 values of a prompt has the same bits in any order.
+    """
+    rows, given = routing.counted(counted.reshape(-1))
+    where = _with_float64(values.device)
+    samples = (given.tokens // counted.shape[1]).to(where)
+    counts = given.counts.tolist()
+    width = values.shape[1]
+    out.zero_()
+    parts = zip(torch.split(values[rows], counts), torch.split(samples, counts), strict=True)
+    for expert, (part, of) in enumerate(parts):
+        if len(part):
+            total = torch.zeros(len(counted), width, dtype=torch.float64, device=where)
+            total.index_add_(0, of, part.to(total))
+            tokens = torch.bincount(of, minlength=len(counted)).clamp(min=1)
+            out[:, expert * width : (expert + 1) * width] = total / tokens[:, None]
+
+
+def _with_float64(device: torch.device) -> torch.device:
+    return torch.device("cpu") if device.type == "mps" else device
+
+
+def _slices(widths: Sequence[int]) -> list[slice]:
+    """Return where widths are on the axis of all of them."""
     ends = list(accumulate(widths))
     return [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
 
 
-def _flat(neurons: Sequence[NDArray[np.int64]], layers: Sequence[slice]) -> Tensor:
-    """Return layers' neurons as indices on the flat axis."""
-    found = [rows + layer.start for rows, layer in zip(neurons, layers, strict=True)]
-    return torch.from_numpy(np.concatenate(found))
+def _layer_widths(sites: Sequence[SiteModule], layers: Sequence[int]) -> list[int]:
+    """Return the number of neurons of every layer."""
+    return [sum(site.width for site in sites if site.layer == layer) for layer in layers]
 
 
-def _first_not_finite(values: Tensor, layers: Sequence[slice]) -> tuple[int, int] | None:
+def _first_not_finite(
+    values: Tensor, sites: Sequence[SiteModule], places: Sequence[slice]
+) -> tuple[int, int] | None:
     """Return (layer, neuron) of the first value (..., neuron) that is no number."""
     finite = values.isfinite()
     if bool(finite.all()):
         return None
     neuron = int((~finite).reshape(-1, values.shape[-1]).any(0).nonzero()[0])
-    layer = next(number for number, own in enumerate(layers) if neuron < own.stop)
-    return layer, neuron - layers[layer].start
+    site, own = next(found for found in zip(sites, places, strict=True) if neuron < found[1].stop)
+    return site.layer, site.start + neuron - own.start

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bridgex.capture.choices import Question
     from bridgex.capture.costs import Budget
     from bridgex.capture.models import CaptureModel
+    from bridgex.capture.sites import SiteModule
     from bridgex.capture.skeleton import Group, Skeleton
     from bridgex.capture.sums import Reading
     from bridgex.progress import Progress
@@ -83,7 +84,7 @@ def sweep_statistics(
     def job(records: Sequence[str], layers: list[NeuronStatistics]) -> _Job:
         return _Job(
             batches=list(batches(record_rows(model, records), batch_tokens=model.batch_tokens)),
-            read=lambda layer: Sums([model.sites[layer]], model.device),
+            read=lambda layer: Sums(_sites(model, layer), model.device),
             keep=lambda sums: layers.append(sums.result(len(records))),
             units=lambda batch: batch.ids.size,
         )
@@ -104,8 +105,7 @@ def sweep_probes(
 
     def job(prompts: Sequence[str], layers: list[NDArray[np.float32]]) -> _Job:
         def read(layer: int) -> Means:
-            wanted = None if neurons is None else [neurons[layer]]
-            return Means([model.sites[layer]], model.device, len(prompts), wanted)
+            return Means(_sites(model, layer), [layer], model.device, len(prompts), neurons)
 
         return _Job(
             batches=list(batches(prompt_rows(model, prompts), batch_tokens=model.batch_tokens)),
@@ -232,19 +232,22 @@ def _visit(model: CaptureModel, job: _Job, items: Sequence[_Waiting], layer: int
                 recorded.hidden.copy_(recorded.calls[layer].run(module, recorded.hidden))
         return
     into = job.read(layer)
-    sites = model.sites[layer : layer + 1]
-    with reading(sites, into.add) as meter:
+    with reading(_sites(model, layer), into.add) as meter:
         for batch, recorded in items:
             into.open(batch)
             with torch.inference_mode(), meter.forward(batch.ids.size):
                 after = recorded.calls[layer].run(module, recorded.hidden)
             found = into.not_finite()
             if found is not None:
-                raise not_finite_error((layer, found[1]), _where(model, batch))
+                raise not_finite_error(found, _where(model, batch))
             into.keep()
             recorded.hidden.copy_(after)
     if job.keep:
         job.keep(into)
+
+
+def _sites(model: CaptureModel, layer: int) -> list[SiteModule]:
+    return [site for site in model.sites if site.layer == layer]
 
 
 def _where(model: CaptureModel, batch: Batch) -> str:

@@ -184,7 +184,7 @@ def _neuron_columns(
     for code, one in statistics.items():
         columns[f"probability_{code}"] = one.activation_probability[flat]
     for code, one in statistics.items():
-        columns[f"mean_{code}"] = one.sum[flat] / one.token_count
+        columns[f"mean_{code}"] = one.per_token(one.sum)[flat]
     return {name: values.tolist() for name, values in columns.items()}
 
 

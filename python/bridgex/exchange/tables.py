@@ -50,7 +50,7 @@ def statistics_table(
         "sum_squares": statistics.sum_squares,
         "maximum": statistics.maximum,
         "activation_probability": statistics.activation_probability,
-        "mean": statistics.sum / statistics.token_count,
+        "mean": statistics.per_token(statistics.sum),
     }
     frame = pl.DataFrame(columns).with_columns(
         pl.lit(language).alias("language"),
@@ -89,7 +89,7 @@ def sets_table(
             "layer": layers.astype(np.int32),
             "neuron": _within(flat, neurons.layer_offsets),
             "activation_probability": one.activation_probability[flat],
-            "mean": one.sum[flat] / one.token_count,
+            "mean": one.per_token(one.sum)[flat],
         }
         frame = pl.DataFrame(columns).with_columns(
             pl.lit(language).alias("language"), pl.col("mean").fill_nan(None)

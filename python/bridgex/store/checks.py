@@ -48,19 +48,45 @@ def check_sums(statistics: NeuronStatistics, provenance: Provenance) -> None:
     InvalidInputError
         If a shape, a dtype or a count is wrong, or a value is not finite.
     """
+    _check_routed(statistics, provenance)
     for name, dtype in _DTYPES.items():
         values = getattr(statistics, name)
         _check_array(name, values, (provenance.neuron_count,), dtype)
         if provenance.imported and name in statistics.unknown:
             continue
-        if name != "maximum" or statistics.token_count > 0:
-            _check_finite(name, values, provenance.layer_offsets)
+        if name == "maximum":  # minus infinity where there is nothing to be the largest
+            values = np.where(statistics.seen > 0, values, 0)
+        _check_finite(name, values, provenance.layer_offsets)
     counts = statistics.positive_count
-    if counts.min(initial=0) < 0 or counts.max(initial=0) > statistics.token_count:
+    if counts.min(initial=0) < 0 or (counts > statistics.seen).any():
         raise InvalidInputError(
             f"positive counts lie between {counts.min()} and {counts.max()}, outside 0 to the "
-            f"number of tokens, {statistics.token_count}"
+            f"number of tokens, {statistics.seen.max(initial=0)}"
         )
+
+
+def _check_routed(statistics: NeuronStatistics, provenance: Provenance) -> None:
+    """Refuse denominators that no routing gives."""
+    routed = statistics.routed_count
+    if (routed is None) != (not provenance.experts):
+        have, need = ("no", "experts") if routed is None else ("a", "no experts")
+        raise InvalidInputError(f"the statistics have {have} routed_count, the model has {need}")
+    if routed is None:
+        return
+    _check_array("routed_count", routed, (provenance.neuron_count,), np.int64)
+    if routed.min(initial=0) < 0 or routed.max(initial=0) > statistics.token_count:
+        raise InvalidInputError(
+            f"routed counts lie between {routed.min()} and {routed.max()}, outside 0 to the number "
+            f"of tokens, {statistics.token_count}"
+        )
+    layers = np.split(routed, provenance.layer_offsets[1:-1])
+    for layer, (experts, counts) in enumerate(zip(provenance.experts, layers, strict=True)):
+        own = counts[: experts.neuron_count].reshape(experts.expert_count, experts.width)
+        if (own != own[:, :1]).any() or (counts[own.size :] != statistics.token_count).any():
+            raise InvalidInputError(
+                f"routed counts of layer {layer} differ between neurons of one expert, or between "
+                "the tokens and a neuron that every token passes"
+            )
 
 
 def check_probes(

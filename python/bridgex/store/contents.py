@@ -10,7 +10,7 @@ from bridgex.errors import InvalidInputError, StoreError
 from bridgex.schema import NeuronStatistics
 from bridgex.store.checks import check_sums
 from bridgex.store.forms import PROBE_TYPES, check_neurons, form_of, pair_of, read_form
-from bridgex.store.layout import DIGESTS_ARRAY, STATISTICS_ARRAYS, layer_array
+from bridgex.store.layout import DIGESTS_ARRAY, layer_array, statistics_arrays
 from bridgex.store.parts import part_array, part_attributes
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _statistics_problems(
     shape = (provenance.neuron_count,)
     arrays = {
         name: part_array(folder, marker, name, shape)
-        for name in STATISTICS_ARRAYS
+        for name in statistics_arrays(provenance)
         if name in marker.arrays or not provenance.imported
     }
     statistics = NeuronStatistics.of_known(arrays, token_count=marker.counted, record_count=0)

@@ -12,7 +12,7 @@ from numcodecs import BitRound
 from bridgex.errors import InvalidInputError, StoreError
 from bridgex.store.files import checksum
 from bridgex.store.forms import PROBE_TYPES
-from bridgex.store.layout import DIGESTS_ARRAY, STATISTICS_ARRAYS, layer_array
+from bridgex.store.layout import DIGESTS_ARRAY, layer_array, statistics_arrays
 from bridgex.store.parts import checked_array, part_array
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Joined(Mapping[str, "NDArray[Any]"]):
         self._written: dict[str, tuple[tuple[int, ...], int]] = {}
         self._makers: dict[str, Callable[[], NDArray[Any]]] = {DIGESTS_ARRAY: self._digests}
         if parts[0].kind == "statistics":
-            for name in STATISTICS_ARRAYS:
+            for name in statistics_arrays(provenance):
                 # What is not known of one part that was imported is not known of the sum.
                 if not provenance.imported or all(name in part.arrays for part in parts):
                     self._makers[name] = partial(self._add_up, name, provenance.neuron_count)

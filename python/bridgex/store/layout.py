@@ -12,7 +12,7 @@ from bridgex.errors import InvalidInputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridgex.schema import Pair
+    from bridgex.schema import Pair, Provenance
     from bridgex.store.encoding import Encoding
 
 FORMAT_VERSION = 1
@@ -26,11 +26,16 @@ MARKER_SUFFIX = ".json"
 TEMPORARY_PREFIX = ".bridgex-"
 """Files that begin so are being written, or were when their writer was killed: ignored."""
 
-STATISTICS_ARRAYS = ("positive_count", "sum", "sum_squares", "maximum")
 DIGESTS_ARRAY = "record_digests"
 NEURONS_ARRAY = "neurons"
 
 CODE = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
+
+
+def statistics_arrays(provenance: Provenance) -> tuple[str, ...]:
+    """Names of the arrays of statistics; what was imported may lack some of them."""
+    routed = ("routed_count",) if provenance.experts else ()
+    return ("positive_count", *routed, "sum", "sum_squares", "maximum")
 
 
 def layer_array(layer: int) -> str:

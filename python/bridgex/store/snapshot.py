@@ -12,7 +12,7 @@ from bridgex.store.arrays import damaged
 from bridgex.store.committed import read_counting
 from bridgex.store.forms import form_of
 from bridgex.store.inventory import commit_directories, misplaced_directories
-from bridgex.store.layout import COMMITS, STATISTICS_ARRAYS, language_commits, pair_commits
+from bridgex.store.layout import COMMITS, language_commits, pair_commits, statistics_arrays
 from bridgex.store.markers import Marker, marker_names
 from bridgex.store.parts import part_attributes, read_part
 from bridgex.store.probes import Probes
@@ -155,16 +155,16 @@ class Snapshot:
         shape = (self._provenance.neuron_count,)
         names = [
             name
-            for name in STATISTICS_ARRAYS
+            for name in statistics_arrays(self._provenance)
             # What was imported lacks what the other program did not write.
             if name in marker.arrays or not self._provenance.imported
         ]
         # All of a statistics part is read anyway, so its checksums cost next to nothing.
         arrays = read_part(self._folder, marker, dict.fromkeys(names, shape))
-        if arrays["positive_count"].max(initial=0) > marker.counted:
+        if (arrays["positive_count"] > arrays.get("routed_count", marker.counted)).any():
             raise damaged(
                 self._folder.display(marker.directory),
-                f"a neuron is on at more than its {marker.counted} tokens",
+                f"a neuron is on at more than its tokens, out of {marker.counted}",
             )
         return NeuronStatistics.of_known(
             arrays, token_count=marker.counted, record_count=marker.records

@@ -1,0 +1,155 @@
+"""Routed experts, computed by a function of ours so that their neurons can be read.
+
+Transformers lets registered code compute the experts of a layer, and is the only place where the
+neurons of one expert are seen: no module of the model is called per expert. The function does the
+same whether anybody reads or not, and on the CPU gives the bits of transformers' own.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import torch
+from torch.nn import functional
+from transformers.integrations.moe import ExpertsInterface
+
+from bridgex.schema import Experts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torch import Tensor, nn
+    from transformers import PreTrainedModel
+
+    Read = Callable[["Routing", Tensor, Tensor], None]
+    Activation = Callable[[Any, Tensor], Tensor]
+
+_NAME = "bridgex"
+_EXPERT_AXES = 3  # expert, and the two of a matrix
+_readers: WeakKeyDictionary[nn.Module, Read] = WeakKeyDictionary()
+
+
+class Routing(NamedTuple):
+    """The rows that a layer's experts are given: one for every token and expert of its own.
+
+    Rows are sorted by expert, and those of an expert by token.
+
+    Attributes
+    ----------
+    token_count
+        Tokens of the forward pass.
+    tokens, experts
+        Token and expert of every row, int64 (row,).
+    counts
+        Rows of every expert, int64 (expert,).
+    """
+
+    token_count: int
+    tokens: Tensor
+    experts: Tensor
+    counts: Tensor
+
+    def counted(self, tokens: Tensor) -> tuple[Tensor, Routing]:
+        """Return the rows of some tokens, bool (token,), as their places and their routing."""
+        rows = tokens[self.tokens].nonzero()[:, 0]
+        experts = self.experts[rows]
+        counts = torch.bincount(experts, minlength=len(self.counts))
+        return rows, Routing(self.token_count, self.tokens[rows], experts, counts)
+
+
+def compute_experts_here(model: PreTrainedModel) -> None:
+    """Let the function of this module compute a model's experts; nothing where it has none."""
+    model.set_experts_implementation(_NAME)
+
+
+def expert_shape(module: nn.Module, activation: Activation) -> Experts | None:
+    """Return number and width of a layer's experts; None where they are computed in other ways."""
+    down: Any = getattr(module, "down_proj", None)
+    if not hasattr(module, "is_transposed") or getattr(down, "ndim", 0) != _EXPERT_AXES:
+        return None
+    experts: Any = type(module)
+    own_gate = experts._apply_gate.__module__ != ExpertsInterface.__module__  # noqa: SLF001
+    if own_gate and activation is halved_gate:
+        return None
+    return Experts(down.shape[0], down.shape[1 if module.is_transposed else 2])
+
+
+@contextmanager
+def reading_experts(module: nn.Module, read: Read) -> Iterator[None]:
+    """Read a layer's experts while the context is open.
+
+    ``read(routing, projected, neurons)`` is called in every forward pass with the output of the
+    input projections (row, width) and the input of the down projection (row, neuron).
+    """
+    _readers[module] = read
+    try:
+        yield
+    finally:
+        del _readers[module]
+
+
+def halved_gate(experts: Any, projected: Tensor) -> Tensor:
+    """Return the activations of experts whose gate is the first half of what they project."""
+    gate = projected.chunk(2, dim=-1)[0] if experts.has_gate else projected
+    activations: Tensor = experts.act_fn(gate)
+    return activations
+
+
+def clamped_gate(experts: Any, projected: Tensor) -> Tensor:
+    """Return the activations of GPT-OSS: a gate in every second place, clamped from above."""
+    gate = projected[..., ::2].clamp(max=experts.limit)
+    return gate * torch.sigmoid(gate * experts.alpha)
+
+
+def _compute(
+    module: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor
+) -> Tensor:
+    """Return the weighted sum of the experts of every token, as transformers calls for it."""
+    chosen = top_k_index.shape[-1]
+    experts, order = top_k_index.reshape(-1).sort(stable=True)
+    counts = torch.bincount(experts, minlength=module.num_experts)
+    tokens = order // chosen
+    name = "gate_up_proj" if module.has_gate else "up_proj"
+    projected = _project(module, name, hidden_states[tokens], experts, counts)
+    gate = module._apply_gate if module.has_gate else module.act_fn  # noqa: SLF001
+    neurons = gate(projected)
+    if module in _readers:
+        routing = Routing(len(hidden_states), tokens, experts, counts)
+        _readers[module](routing, projected, neurons)
+    output = _project(module, "down_proj", neurons, experts, counts)
+    weighted = torch.empty_like(output)
+    weighted[order] = output * top_k_weights.reshape(-1)[order, None]
+    return weighted.view(-1, chosen, weighted.shape[-1]).sum(1).to(hidden_states.dtype)
+
+
+def _project(module: Any, name: str, rows: Tensor, experts: Tensor, counts: Tensor) -> Tensor:
+    weights = getattr(module, name)
+    if not module.is_transposed:
+        weights = weights.transpose(-2, -1)
+    output = _multiply(rows.to(weights.dtype), weights, counts)
+    if module.has_bias:
+        output += getattr(module, f"{name}_bias")[experts]
+    return output
+
+
+def _multiply(rows: Tensor, weights: Tensor, counts: Tensor) -> Tensor:
+    """Multiply the rows of every expert (row, input) by its weights (expert, input, output)."""
+    if _has_grouped_product(rows.device):
+        ends = counts.cumsum(0, dtype=torch.int32)
+        return functional.grouped_mm(rows, weights, offs=ends)
+    parts = zip(torch.split(rows, counts.tolist()), weights, strict=True)
+    return torch.cat([part @ weight for part, weight in parts])
+
+
+def _has_grouped_product(device: torch.device) -> bool:
+    """Say whether torch multiplies many experts at once: since 2.10, and on recent GPUs."""
+    if not hasattr(functional, "grouped_mm"):
+        return False
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type == "cpu"
+
+
+ExpertsInterface.register(_NAME, _compute)
