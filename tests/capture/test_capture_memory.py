@@ -102,6 +102,18 @@ def test_answers_are_those_of_the_halves(open_model: OpenModel, limited: Any) ->
     )
 
 
+def test_experts_count_the_tokens_of_the_halves(open_model: OpenModel) -> None:
+    model, whole = open_model("mixtral"), open_model("mixtral")
+    decoder: Any = model.decoder
+    limit = Limited(decoder.layers[1].input_layernorm, 2)
+    decoder.layers[1].input_layernorm = limit
+    found, expected = (collect_statistics(one, RECORDS) for one in (model, whole))
+    assert limit.failed == 3
+    np.testing.assert_array_equal(found.seen, expected.seen)
+    np.testing.assert_allclose(found.sum, expected.sum, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(found.maximum == -np.inf, expected.seen == 0)
+
+
 def test_nothing_is_said_where_memory_suffices(limited: Any) -> None:
     model, limit, notes = limited(8)
     collect_statistics(model, RECORDS)

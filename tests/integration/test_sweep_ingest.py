@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridgex.capture import CaptureModel
+    from bridgex.schema import NeuronStatistics
 
     OpenModel = Callable[..., CaptureModel]
 
@@ -49,6 +50,11 @@ def with_room(model: CaptureModel, tokens: int, parts: int) -> CaptureModel:
     return replace(model, budget=Budget(limit, costs, ahead=False))
 
 
+def assert_equal(left: NeuronStatistics, right: NeuronStatistics) -> None:
+    for name in ("positive_count", "sum", "sum_squares", "maximum", "seen"):
+        np.testing.assert_array_equal(getattr(left, name), getattr(right, name))
+
+
 @pytest.fixture
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Remember every group of parameters that is loaded."""
@@ -63,16 +69,15 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return seen
 
 
+@pytest.mark.parametrize("architecture", ["llama", "qwen2_moe"])
 def test_both_ways_fill_the_same_store(
-    open_model: OpenModel, tmp_path: Path, loads: list[Any]
+    open_model: OpenModel, tmp_path: Path, loads: list[Any], architecture: str
 ) -> None:
-    whole = filled(open_model(mode="resident"), tmp_path / "whole").snapshot()
+    whole = filled(open_model(architecture, mode="resident"), tmp_path / "whole").snapshot()
     assert not loads
-    swept = filled(open_model(mode="sweep"), tmp_path / "swept").snapshot()
+    swept = filled(open_model(architecture, mode="sweep"), tmp_path / "swept").snapshot()
     for language in TEXTS:
-        left, right = whole.statistics(language), swept.statistics(language)
-        for name in ("positive_count", "sum", "sum_squares", "maximum"):
-            np.testing.assert_array_equal(getattr(left, name), getattr(right, name))
+        assert_equal(whole.statistics(language), swept.statistics(language))
     ours, theirs = (snapshot.probes(LEXICON.pair, "off") for snapshot in (swept, whole))
     assert ours.words == theirs.words
     for layer in range(3):
@@ -92,10 +97,11 @@ def test_parts_of_all_languages_share_a_sweep(
     assert loads == ["surroundings", 0, 1, 2]
 
 
+@pytest.mark.parametrize("architecture", ["llama", "mixtral"])
 def test_a_limit_makes_groups_and_loses_at_most_one(
-    open_model: OpenModel, tmp_path: Path, loads: list[Any]
+    open_model: OpenModel, tmp_path: Path, loads: list[Any], architecture: str
 ) -> None:
-    model = with_room(open_model(mode="sweep"), 100, 2)
+    model = with_room(open_model(architecture, mode="sweep"), 100, 2)
     store = Store.open_or_create(tmp_path / "store", model.provenance, part_bytes=64)
 
     class Stopping(Silent):
@@ -111,6 +117,11 @@ def test_a_limit_makes_groups_and_loses_at_most_one(
     done = ingest_corpora(model, store, TEXTS, reporter=Silent())
     assert done["de"].present > 0
     assert loads.count(0) > 2
+    resident = open_model(architecture, mode="resident")
+    whole = Store.open_or_create(tmp_path / "whole", resident.provenance, part_bytes=64)
+    ingest_corpora(resident, whole, TEXTS, reporter=Silent())
+    for language in TEXTS:
+        assert_equal(whole.snapshot().statistics(language), store.snapshot().statistics(language))
 
 
 def test_a_part_that_does_not_fit_is_refused_with_the_limit_that_it_needs(

@@ -218,7 +218,7 @@ def _not_finite(
             found = alone
             where = f"on {shown_text(model, batch.ids[row])!r}"
             break
-    return not_finite_error(found, where)
+    return not_finite_error(model, found, where)
 
 
 def run_decoder(model: CaptureModel, batch: Batch, meter: Meter) -> None:

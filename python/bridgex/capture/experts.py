@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _NAME = "bridgex"
 _EXPERT_AXES = 3  # expert, and the two of a matrix
+_GROUPED_BYTES = 16
 _readers: WeakKeyDictionary[nn.Module, Read] = WeakKeyDictionary()
 
 
@@ -68,6 +69,8 @@ def expert_shape(module: nn.Module, activation: Activation) -> Experts | None:
     """Return number and width of a layer's experts; None where they are computed in other ways."""
     down: Any = getattr(module, "down_proj", None)
     if not hasattr(module, "is_transposed") or getattr(down, "ndim", 0) != _EXPERT_AXES:
+        return None
+    if getattr(module, "has_post_expert_norm", False):
         return None
     experts: Any = type(module)
     own_gate = experts._apply_gate.__module__ != ExpertsInterface.__module__  # noqa: SLF001
@@ -119,9 +122,10 @@ def _compute(
         routing = Routing(len(hidden_states), tokens, experts, counts)
         _readers[module](routing, projected, neurons)
     output = _project(module, "down_proj", neurons, experts, counts)
-    weighted = torch.empty_like(output)
-    weighted[order] = output * top_k_weights.reshape(-1)[order, None]
-    return weighted.view(-1, chosen, weighted.shape[-1]).sum(1).to(hidden_states.dtype)
+    weighted = output * top_k_weights.reshape(-1)[order, None]
+    by_token = torch.empty_like(weighted)
+    by_token[order] = weighted
+    return by_token.view(-1, chosen, by_token.shape[-1]).sum(1).to(hidden_states.dtype)
 
 
 def _project(module: Any, name: str, rows: Tensor, experts: Tensor, counts: Tensor) -> Tensor:
@@ -136,20 +140,25 @@ def _project(module: Any, name: str, rows: Tensor, experts: Tensor, counts: Tens
 
 def _multiply(rows: Tensor, weights: Tensor, counts: Tensor) -> Tensor:
     """Multiply the rows of every expert (row, input) by its weights (expert, input, output)."""
-    if _has_grouped_product(rows.device):
+    if _has_grouped_product(weights):
         ends = counts.cumsum(0, dtype=torch.int32)
         return functional.grouped_mm(rows, weights, offs=ends)
     parts = zip(torch.split(rows, counts.tolist()), weights, strict=True)
     return torch.cat([part @ weight for part, weight in parts])
 
 
-def _has_grouped_product(device: torch.device) -> bool:
-    """Say whether torch multiplies many experts at once: since 2.10, and on recent GPUs."""
+def _has_grouped_product(weights: Tensor) -> bool:
+    """Say whether torch multiplies by many experts at once: since 2.10, and on recent GPUs.
+
+    Rows of a matrix must be a multiple of 16 bytes long, whichever way it is laid out.
+    """
     if not hasattr(functional, "grouped_mm"):
         return False
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    return device.type == "cpu"
+    if any(size * weights.itemsize % _GROUPED_BYTES for size in weights.shape[1:]):
+        return False
+    if weights.device.type == "cuda":
+        return torch.cuda.get_device_capability(weights.device) >= (8, 0)
+    return weights.device.type == "cpu"
 
 
 ExpertsInterface.register(_NAME, _compute)

@@ -239,7 +239,7 @@ def _visit(model: CaptureModel, job: _Job, items: Sequence[_Waiting], layer: int
                 after = recorded.calls[layer].run(module, recorded.hidden)
             found = into.not_finite()
             if found is not None:
-                raise not_finite_error(found, _where(model, batch))
+                raise not_finite_error(model, found, _where(model, batch))
             into.keep()
             recorded.hidden.copy_(after)
     if job.keep:
