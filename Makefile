@@ -110,6 +110,7 @@ fuzz:  ## a minute of random input for each function of the core
 
 docs: $(VENV)/.dev  ## make the pages that come from the program itself
 	@$(BIN)/python -m bridgex.cli.reference > docs/reference/cli.md
+	@$(BIN)/python -m bridgex.capture.page > docs/models.md
 
 requirements: | $(VENV)/.ready  ## pin the current versions of everything that is installed
 	@for extra in demo dev bench; do \

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bridgex.capture.page import models_page
 from bridgex.cli.main import cli
 from bridgex.cli.reference import commands, reference
 
@@ -17,6 +18,11 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 def test_the_command_line_reference_is_current() -> None:
     page = ROOT / "docs/reference/cli.md"
     assert page.read_text(encoding="utf-8") == reference(), "run: make docs"
+
+
+def test_the_page_of_models_is_current() -> None:
+    page = ROOT / "docs/models.md"
+    assert page.read_text(encoding="utf-8") == models_page(), "run: make docs"
 
 
 def test_every_command_is_explained() -> None:

@@ -1,4 +1,17 @@
-"""The architecture families, one table row each: what a layer is made of, and where."""
+"""The architecture families, one table row each: what a layer is made of, and where.
+
+To add one:
+
+1. Look at a layer: ``print(AutoModelForCausalLM.from_config(config).get_decoder().layers[0])``.
+2. Add a row to ``FAMILIES``, by the ``model_type`` of the language model's configuration: paths of
+   the activation module and of the down projection in that layer, of its experts if it has any.
+   Where a family of the same build is there already, share its constant.
+3. Add how its neurons are computed to ``tests/family_oracles.py``, from the model's own code, and
+   what a small model needs besides the usual sizes to ``tests/small_models.py``.
+4. Run ``pytest tests/capture -k MODEL_TYPE`` and ``make docs``.
+
+A family whose neurons cannot be read belongs into ``REFUSED``, with the reason.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +48,8 @@ class Family(NamedTuple):
         How the activations of routed experts follow from what they project.
     partial
         Whether layers without a feed-forward block are expected.
+    example
+        A public model of the family, by its name on the Hub.
     """
 
     block: Block | None = None
@@ -42,6 +57,11 @@ class Family(NamedTuple):
     shared: Block | None = None
     activation: Activation = halved_gate
     partial: bool = False
+    example: str = ""
+
+    def of(self, example: str) -> Family:
+        """Return the same family with an example."""
+        return self._replace(example=example)
 
 
 _GATED = Block("mlp.act_fn", "mlp.down_proj")
@@ -54,6 +74,8 @@ GPTJ = Family(Block("mlp.act", "mlp.fc_out"))
 NEOX = Family(Block("mlp.act", "mlp.dense_4h_to_h"))
 PHI = Family(Block("mlp.activation_fn", "mlp.fc2"))
 IN_LAYER = Family(Block("activation_fn", "fc2"))
+EXPERTS = Family(experts="mlp.experts")
+OR_EXPERTS = Family(_GATED, "mlp.experts")
 ROUTED = Family(
     _GATED, "mlp.experts", Block("mlp.shared_experts.act_fn", "mlp.shared_experts.down_proj")
 )
@@ -66,47 +88,62 @@ ROUTED_GRANITE = Family(
 )
 
 FAMILIES: dict[str, Family] = {
-    "arcee": GATED,
-    "biogpt": IN_LAYER,
-    "bloom": Family(Block("mlp.gelu_impl", "mlp.dense_4h_to_h")),
-    "codegen": GPTJ,
-    "cohere": GATED,
-    "cohere2": GATED,
-    "deepseek_v3": ROUTED,
-    "exaone4": GATED,
-    "falcon": NEOX,
-    "gemma": GATED,
-    "gemma2": GATED,
-    "gemma3_text": GATED,
-    "glm": FUSED_GATE,
-    "glm4": FUSED_GATE,
-    "gpt2": GPT,
-    "gpt_bigcode": GPT,
-    "gpt_neo": GPT,
-    "gpt_neox": NEOX,
-    "gpt_oss": Family(experts="mlp.experts", activation=clamped_gate),
-    "gptj": GPTJ,
-    "granite": GATED,
-    "helium": GATED,
-    "llama": GATED,
-    "mistral": GATED,
-    "mixtral": ROUTED,
-    "mpt": Family(Block("ffn.act", "ffn.down_proj")),
-    "nemotron": GATED,
-    "olmo": GATED,
-    "olmo2": GATED,
-    "olmo3": GATED,
-    "olmoe": ROUTED,
-    "opt": IN_LAYER,
-    "phi": PHI,
-    "phi3": FUSED_GATE,
-    "qwen2": GATED,
-    "qwen2_moe": ROUTED_QWEN,
-    "qwen3": GATED,
-    "qwen3_moe": ROUTED,
-    "seed_oss": GATED,
-    "smollm3": GATED,
-    "stablelm": GATED,
-    "starcoder2": GPT,
-    "xglm": IN_LAYER,
+    "arcee": GATED.of("arcee-ai/AFM-4.5B"),
+    "biogpt": IN_LAYER.of("microsoft/biogpt"),
+    "bloom": Family(Block("mlp.gelu_impl", "mlp.dense_4h_to_h")).of("bigscience/bloom-7b1"),
+    "codegen": GPTJ.of("Salesforce/codegen-2B-mono"),
+    "cohere": GATED.of("CohereLabs/aya-23-8B"),
+    "cohere2": GATED.of("CohereLabs/c4ai-command-r7b-12-2024"),
+    "deepseek_v3": ROUTED.of("deepseek-ai/DeepSeek-V3"),
+    "exaone4": GATED.of("LGAI-EXAONE/EXAONE-4.0-32B"),
+    "falcon": NEOX.of("tiiuae/falcon-7b"),
+    "gemma": GATED.of("google/gemma-7b"),
+    "gemma2": GATED.of("google/gemma-2-9b"),
+    "gemma3_text": GATED.of("google/gemma-3-1b-pt"),
+    "glm": FUSED_GATE.of("THUDM/glm-4-9b-hf"),
+    "glm4": FUSED_GATE.of("THUDM/GLM-4-9B-0414"),
+    "gpt2": GPT.of("openai-community/gpt2"),
+    "gpt_bigcode": GPT.of("bigcode/starcoder"),
+    "gpt_neo": GPT.of("EleutherAI/gpt-neo-1.3B"),
+    "gpt_neox": NEOX.of("EleutherAI/pythia-6.9b"),
+    "gpt_oss": EXPERTS._replace(activation=clamped_gate).of("openai/gpt-oss-20b"),
+    "gptj": GPTJ.of("EleutherAI/gpt-j-6b"),
+    "granite": GATED.of("ibm-granite/granite-3.0-8b-base"),
+    "helium": GATED.of("kyutai/helium-1-2b"),
+    "llama": GATED.of("meta-llama/Llama-3.1-8B"),
+    "mistral": GATED.of("mistralai/Mistral-7B-v0.3"),
+    "mixtral": EXPERTS.of("mistralai/Mixtral-8x7B-v0.1"),
+    "mpt": Family(Block("ffn.act", "ffn.down_proj")).of("mosaicml/mpt-7b"),
+    "nemotron": GATED.of("nvidia/Minitron-4B-Base"),
+    "olmo": GATED.of("allenai/OLMo-7B-hf"),
+    "olmo2": GATED.of("allenai/OLMo-2-1124-7B"),
+    "olmo3": GATED.of("allenai/Olmo-3-7B-Instruct"),
+    "olmoe": EXPERTS.of("allenai/OLMoE-1B-7B-0924"),
+    "opt": IN_LAYER.of("facebook/opt-6.7b"),
+    "phi": PHI.of("microsoft/phi-2"),
+    "phi3": FUSED_GATE.of("microsoft/phi-4"),
+    "qwen2": GATED.of("Qwen/Qwen2.5-7B"),
+    "qwen2_moe": ROUTED_QWEN.of("Qwen/Qwen1.5-MoE-A2.7B"),
+    "qwen3": GATED.of("Qwen/Qwen3-8B-Base"),
+    "qwen3_moe": OR_EXPERTS.of("Qwen/Qwen3-30B-A3B-Base"),
+    "seed_oss": GATED.of("ByteDance-Seed/Seed-OSS-36B-Base"),
+    "smollm3": GATED.of("HuggingFaceTB/SmolLM3-3B-Base"),
+    "stablelm": GATED.of("stabilityai/stablelm-2-1_6b"),
+    "starcoder2": GPT.of("bigcode/starcoder2-7b"),
+    "xglm": IN_LAYER.of("facebook/xglm-7.5B"),
 }
+
+_NO_BLOCK = "its layers have no feed-forward block"
+_ENCODER = "it reads a text in both directions"
+
+REFUSED: dict[str, str] = {
+    "bert": _ENCODER,
+    "falcon_mamba": _NO_BLOCK,
+    "mamba": _NO_BLOCK,
+    "mamba2": _NO_BLOCK,
+    "roberta": _ENCODER,
+    "rwkv": "its non-linearity is no module of its own",
+    "xlm-roberta": _ENCODER,
+    "xlstm": _NO_BLOCK,
+}
+"""Why a family cannot be captured, of those that are likely to be asked for."""

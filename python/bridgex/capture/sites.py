@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from bridgex.capture.experts import expert_shape
-from bridgex.capture.families import FAMILIES
+from bridgex.capture.families import FAMILIES, REFUSED
 from bridgex.errors import ModelSupportError
 from bridgex.schema import Experts
 
@@ -63,8 +63,10 @@ def find_family(architecture: str) -> Family:
     """
     family = FAMILIES.get(architecture)
     if family is None:
+        reason = f": {REFUSED[architecture]}" if architecture in REFUSED else ""
         raise ModelSupportError(
-            f"a model of a known architecture family was expected, this one is {architecture!r}",
+            f"a model of a known architecture family was expected, this one is {architecture!r}"
+            f"{reason}",
             hint=f"Use one of: {', '.join(FAMILIES)}.",
         )
     return family
