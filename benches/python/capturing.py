@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -85,10 +87,36 @@ def nnsight(model: CaptureModel, records: Sequence[str]) -> Counts:
     return counts
 
 
+def transformer_lens(model: CaptureModel, records: Sequence[str]) -> Counts:
+    """Cache every layer's gate of the batches of bridgex: it has the sign of the activation."""
+    lens = _wrapped(model)
+    counts = torch.zeros(sum(site.width for site in model.sites), dtype=torch.int64)
+    names = [f"blocks.{layer}.mlp.hook_pre" for layer in range(len(model.sites))]
+    for batch in batches(record_rows(model, records), batch_tokens=model.batch_tokens):
+        ids = torch.from_numpy(batch.ids).to(model.device)
+        with torch.inference_mode():
+            _, cached = lens.run_with_cache(ids, names_filter=names, return_type=None)
+        own = torch.from_numpy(batch.counted)
+        counts += torch.cat([(cached[name][own] > 0).sum(0) for name in names])
+    return counts
+
+
+@cache
+def _wrapped(model: CaptureModel) -> Any:
+    """Wrap a copy of a model, since its modules are replaced."""
+    library: Any = import_module("transformer_lens.model_bridge")
+    source = model.model.config.name_or_path
+    network = deepcopy(model.model)
+    return library.TransformerBridge.boot_transformers(
+        source, hf_model=network, tokenizer=model.tokenizer, device=str(model.device)
+    )
+
+
 READERS = {
     "bridgex": bridgex,
     "bare decoder": bare_decoder,
     "hidden states": hidden_states,
     "per prompt": per_prompt,
     "nnsight": nnsight,
+    "transformer_lens": transformer_lens,
 }

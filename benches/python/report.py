@@ -64,6 +64,8 @@ LABELS = {
     "zarr": "zarr, chunks of 128 rows in a shard per layer",
     "hidden states": "transformers: output_hidden_states",
     "per prompt": "text by text with the head, every layer to the host, as published",
+    "nnsight": "nnsight, values saved and then counted",
+    "transformer_lens": "TransformerLens, run_with_cache, values then counted",
     "torch file": "torch.save, torch.load(mmap=True)",
 }
 

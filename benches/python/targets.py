@@ -112,7 +112,6 @@ TARGETS = (
     Target(f"{OVERLAP}, hybrid kernel, AVX2", CRITERION, "avx2/Hybrid", seconds=50e-3),
     Target(f"{OVERLAP}, dense kernel, AVX2", CRITERION, "avx2/Dense", seconds=150e-3),
     Target(f"{STORED}: write", f"{HALF}write", within=(("np.memmap", 1.3),)),
-    Target(f"{STORED}: write and flush", f"{HALF}write, flushed", within=(("np.memmap", 1.3),)),
     Target(f"{STORED}: read all layers", f"{HALF}layers", within=(("np.memmap", 1.3),)),
     Target(f"{STORED}: 140 rows of each layer", f"{HALF}rows", seconds=10e-3),
     Target(

@@ -1,8 +1,8 @@
 """Statistics of neurons over text, beside a forward pass that reads nothing.
 
 The model in question is the hardest case: the smaller a model, the less it computes for each of
-its neurons. TransformerLens is not among the rivals: it has its own copies of the models, and
-brings 30 packages that nothing else here needs.
+its neurons. TransformerLens takes part where it is installed: it brings 30 packages that nothing
+else here needs.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ SHAPE = {
     "bos_token_id": 1,
     "eos_token_id": 2,
 }
+LIBRARIES = ("nnsight", "transformer_lens")
 ROUNDS = 5 if FULL else 1
 RECORDS = [f"record {number:03d} of a text in which sentences are short" for number in range(96)]
 # Of the values that are counted: those near zero, which another order of sums may turn.
@@ -64,8 +65,8 @@ def test_statistics(
     timed: Callable[..., Any],
     record: Callable[..., None],
 ) -> None:
-    if who == "nnsight":
-        pytest.importorskip("nnsight")
+    if who in LIBRARIES:
+        pytest.importorskip(who)
     records = RECORDS if FULL else RECORDS[:4]
     counts = timed(READERS[who], model, records, rounds=ROUNDS, warm_up=True)
     record(f"capture, {request.node.callspec.params['model']}", who)
