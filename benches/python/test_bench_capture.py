@@ -41,7 +41,7 @@ LIBRARIES = ("nnsight", "transformer_lens")
 ROUNDS = 5 if FULL else 1
 RECORDS = [f"record {number:03d} of a text in which sentences are short" for number in range(96)]
 # Some 1,350 tokens of either model's tokenizer.
-COUNTS = {"random": 24, "demo": 96}
+COUNTS = {"random": 27, "demo": 96}
 # Of the values that are counted: those near zero, which another order of sums may turn.
 SHARE = 1e-5
 
