@@ -95,7 +95,9 @@ def numbers(snapshot: Snapshot) -> dict[str, Any]:
         for corpus in (None, *corpora):
             statistics = vars(snapshot.statistics(language, corpus))
             found[f"{language} {corpus or 'all'}"] = {
-                name: np.asarray(value).tolist() for name, value in statistics.items()
+                name: np.asarray(value).tolist()
+                for name, value in statistics.items()
+                if value is not None
             }
     golds: tuple[tuple[Pair, GoldFilter], ...] = (
         (FORWARD, "keep"),

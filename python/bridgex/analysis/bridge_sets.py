@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bridgex.analysis.arrays import top_k, unpack
-from bridgex.analysis.evidence import log_odds, most_active
+from bridgex.analysis.evidence import compared_odds, most_active, probability
 from bridgex.analysis.rules import DEFAULT_PERCENT, check_percent, layer_slice, set_size
 from bridgex.errors import InvalidInputError
 
@@ -38,8 +38,9 @@ def bridge_neurons(
     bridge_set
         ``contrast``: in every layer so many ``percent`` by how much the candidate's log-odds exceed
         those of both languages of the pair, outside the neurons of either; the same number for
-        every candidate. ``specific``: the candidate's neurons without those of the pair's
-        languages, as published. ``all``: the candidate's neurons.
+        every candidate, or all that the three languages reach where they are fewer. ``specific``:
+        the candidate's neurons without those of the pair's languages, as published. ``all``: the
+        candidate's neurons.
     language
         Code of the candidate.
     pair
@@ -72,15 +73,14 @@ def bridge_neurons(
     if percent is None:
         percent = neurons.selection.top_percent or DEFAULT_PERCENT
     check_percent(percent, "percent")
-    source, target = (log_odds(statistics[code]) for code in pair)
-    reached = np.maximum(source, target)
-    # What no token of the pair reaches is no excess over it.
-    excess = log_odds(statistics[language]) - np.where(np.isfinite(reached), reached, np.inf)
+    odds = compared_odds(statistics[code] for code in (language, *pair))
+    known = np.isfinite(odds).all(axis=0)
+    excess = np.subtract(odds[0], odds[1:].max(axis=0), out=np.zeros(own.size), where=known)
     mean = statistics[language].mean
     mask = np.zeros_like(own)
     for layer in range(neurons.layer_offsets.size - 1):
         span = layer_slice(neurons.layer_offsets, layer)
-        free = np.flatnonzero(~of_pair[span]) + span.start
+        free = np.flatnonzero((known & ~of_pair)[span]) + span.start
         k = min(set_size(span.stop - span.start, percent), free.size)
         mask[free[unpack(top_k(excess[free], k, mean[free]), free.size)]] = True
     return mask
@@ -101,8 +101,8 @@ def random_bridge_sets(
     A candidate's score means little until it is seen beside that of sets of the same size in the
     same layers that belong to no language. These come from the 10 times ``size`` neurons of a
     layer with the largest activation probability, averaged over all languages given with the same
-    weight (of equal ones the lower index), outside the neurons of both languages of the pair; from
-    all that are outside where they are fewer.
+    weight (of equal ones the lower index; 0 for a language that does not reach it), outside the
+    neurons of both languages of the pair; from all that are outside where they are fewer.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def random_pools(
     The pool of smaller sets is part of that of larger ones.
     """
     of_pair = neurons.mask(pair[0]) | neurons.mask(pair[1])
-    activity = np.mean([one.activation_probability for one in statistics.values()], axis=0)
+    activity = np.mean([probability(one) for one in statistics.values()], axis=0)
     pools = []
     for layer, size in zip(layers, sizes, strict=True):
         span = layer_slice(neurons.layer_offsets, layer)

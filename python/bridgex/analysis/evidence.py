@@ -27,24 +27,64 @@ if TYPE_CHECKING:
 POOL_FACTOR = 10
 """Random sets are drawn from so many times as many of the most active neurons."""
 
+ENOUGH_TOKENS = 100
+"""Tokens of a language that an expert has to see before its neurons are judged by them."""
 
-def log_odds(statistics: NeuronStatistics) -> NDArray[np.float64]:
+_TWO = 2  # sides of a comparison
+
+
+def reached(statistics: NeuronStatistics) -> NDArray[np.bool_]:
+    """Tell which neurons a language reaches, bool (neuron,).
+
+    Those of a routed expert that saw ``ENOUGH_TOKENS`` of its tokens, or all where there are fewer;
+    and every neuron that sees all tokens. Of the others no rate is known.
+    """
+    return statistics.seen >= min(ENOUGH_TOKENS, statistics.token_count)
+
+
+def probability(statistics: NeuronStatistics) -> NDArray[np.float64]:
+    """Activation probabilities of a language, float64 (neuron,); 0 where it reaches no neuron."""
+    return np.where(reached(statistics), statistics.activation_probability, 0.0)
+
+
+def log_odds(
+    statistics: NeuronStatistics, tokens: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
     """Log-odds of being on, with half a count added to both sides: float64 (neuron,).
 
     Parameters
     ----------
     statistics
         Statistics of one language.
+    tokens
+        The number of tokens that half a count is added to, int64 (neuron,), by default those that
+        the neuron saw; the counts are scaled to it.
 
     Notes
     -----
     ``log((c + 1/2) / (n - c + 1/2))`` for a neuron on at ``c`` of ``n`` tokens: finite for neurons
-    that are never or always on (the empirical logit, Haldane 1956). ``n`` are the tokens that the
-    neuron saw: of a routed expert those that were routed to it, and minus infinity where none was.
+    that are never or always on (the empirical logit, Haldane 1956). Minus infinity where the
+    language does not reach the neuron.
     """
-    seen = statistics.seen
-    on = statistics.positive_count + 0.5
-    return np.where(seen > 0, np.log(on / (seen + 1.0 - on)), -np.inf)
+    seen, on = statistics.seen, statistics.positive_count
+    scale = 1.0 if tokens is None else tokens / np.maximum(seen, 1)
+    odds = (on * scale + 0.5) / ((seen - on) * scale + 0.5)
+    return np.where(reached(statistics), np.log(odds), -np.inf)
+
+
+def compared_odds(statistics: Iterable[NeuronStatistics]) -> NDArray[np.float64]:
+    """Log-odds of several languages that are to be compared, float64 (language, neuron).
+
+    Of a mixture of experts, half a count is added to as many tokens as the neuron saw of the
+    language that it saw fewest of, among those that reach it: a neuron that is never on has the
+    same log-odds in all of them, however unequal the tokens that its expert saw.
+    """
+    languages = list(statistics)
+    if all(one.routed_count is None for one in languages):
+        return np.array([log_odds(one) for one in languages])
+    most = np.int64(np.iinfo(np.int64).max)
+    fewest = np.min([np.where(reached(one), one.seen, most) for one in languages], axis=0)
+    return np.array([log_odds(one, fewest) for one in languages])
 
 
 def entropy(probability: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -81,7 +121,9 @@ def by_probability(
     statistics: Mapping[str, NeuronStatistics], layer_offsets: NDArray[np.int64], rule: Selection
 ) -> Masks:
     """Choose those that are on most often."""
-    evidence = (one.activation_probability for one in statistics.values())
+    evidence = (
+        np.where(reached(one), one.activation_probability, -np.inf) for one in statistics.values()
+    )
     return _tops(evidence, statistics, layer_offsets, rule)
 
 
@@ -90,10 +132,11 @@ def by_contrast(
 ) -> Masks:
     """Choose those whose log-odds exceed most the mean of the languages that reach the neuron."""
     _refuse_one_language(statistics, "contrast")
-    odds = np.array([log_odds(one) for one in statistics.values()])
-    seen = np.isfinite(odds)
-    mean = np.where(seen, odds, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
-    return _tops(odds - mean, statistics, layer_offsets, rule)
+    odds = compared_odds(statistics.values())
+    known = np.isfinite(odds)
+    languages = known.sum(axis=0)
+    mean = np.where(known, odds, 0.0).sum(axis=0) / np.maximum(languages, 1)
+    return _tops(np.where(languages >= _TWO, odds - mean, -np.inf), statistics, layer_offsets, rule)
 
 
 def by_entropy(
@@ -101,10 +144,11 @@ def by_entropy(
 ) -> Masks:
     """Choose those of the lowest entropy among the active ones, for the languages they serve."""
     _refuse_one_language(statistics, "lape")
-    probability = np.array([one.activation_probability for one in statistics.values()])
-    masks = np.zeros(probability.shape, dtype=np.bool_)
+    rates = np.array([one.activation_probability for one in statistics.values()])
+    known = np.array([reached(one) for one in statistics.values()])
+    masks = np.zeros(rates.shape, dtype=np.bool_)
     for span in rule.spans(layer_offsets):
-        masks[:, span] = _lowest_entropy(probability[:, span], rule)
+        masks[:, span] = _lowest_entropy(rates[:, span], known[:, span], rule)
     return masks
 
 
@@ -114,9 +158,7 @@ def by_threshold(
     """Choose all that are on often enough."""
     del layer_offsets  # the same in every layer
     assert rule.threshold is not None
-    masks: Masks = np.array(
-        [one.activation_probability >= rule.threshold for one in statistics.values()]
-    )
+    masks: Masks = np.array([probability(one) >= rule.threshold for one in statistics.values()])
     return masks
 
 
@@ -132,9 +174,10 @@ def at_random(
         for layer in range(layer_offsets.size - 1):
             span = layer_slice(layer_offsets, layer)
             size = int(profile[row, span].sum())
-            pool = most_active(one.activation_probability[span], size, one.mean[span])
+            known = span.start + np.flatnonzero(reached(one)[span])
+            pool = known[most_active(one.activation_probability[known], size, one.mean[known])]
             drawn = np.random.default_rng([rule.seed, key, layer]).choice(pool, size, replace=False)
-            masks[row, span.start + drawn] = True
+            masks[row, drawn] = True
     return masks
 
 
@@ -170,23 +213,30 @@ def _tops(
 def _top(
     values: NDArray[np.float64], k: int, tie_break: NDArray[np.float64] | None
 ) -> NDArray[np.bool_]:
-    """Return the k largest; without anything to break ties, all that equal the last one too."""
+    """Return the k largest that are finite, or all of them where they are fewer.
+
+    Without anything to break ties, all that equal the last one too.
+    """
+    known: NDArray[np.bool_] = np.isfinite(values)
+    k = min(k, int(known.sum()))
+    if k == 0:
+        return np.zeros_like(known)
     if tie_break is None:
-        included: NDArray[np.bool_] = values >= np.partition(values, -k)[-k]
+        included: NDArray[np.bool_] = known & (values >= np.partition(values, -k)[-k])
         return included
-    mask = np.zeros(values.size, dtype=np.bool_)
+    mask = np.zeros_like(known)
     mask[unpack(top_k(values, k, tie_break), values.size)] = True
     return mask
 
 
-def _lowest_entropy(probability: NDArray[np.float64], rule: Selection) -> Masks:
+def _lowest_entropy(rates: NDArray[np.float64], known: Masks, rule: Selection) -> Masks:
     """Return the members among neurons that are chosen from together, (language, neuron)."""
     assert rule.quantile is not None
-    place = max(round(probability.size * rule.quantile), 1) - 1
-    active: Masks = probability > np.partition(probability, place, axis=None)[place]
-    eligible = np.flatnonzero(active.any(axis=0))
-    candidates = probability[:, eligible]
-    k = min(rule.size(probability.shape[1]), eligible.size)
+    active = known & (rates > _quantile(rates[known], rule.quantile))
+    compared = known.sum(axis=0) >= _TWO
+    eligible = np.flatnonzero(active.any(axis=0) & compared)
+    candidates = _filled(rates[:, eligible], known[:, eligible])
+    k = min(rule.size(rates.shape[1]), eligible.size)
     lowest = top_k(-entropy(candidates), k, candidates.max(axis=0, initial=0.0))
     chosen = eligible[unpack(lowest, eligible.size)]
     masks = np.zeros_like(active)
@@ -194,8 +244,24 @@ def _lowest_entropy(probability: NDArray[np.float64], rule: Selection) -> Masks:
     return masks
 
 
+def _quantile(values: NDArray[np.float64], quantile: float) -> float:
+    """Return the number at place round(quantile * count), at least the first; 1 of none."""
+    if values.size == 0:
+        return 1.0
+    place = max(round(values.size * quantile), 1) - 1
+    return float(np.partition(values, place)[place])
+
+
+def _filled(rates: NDArray[np.float64], known: Masks) -> NDArray[np.float64]:
+    """Return rates (language, neuron) with the mean of those that are known for the others."""
+    if known.all():
+        return rates
+    mean = np.where(known, rates, 0.0).sum(axis=0) / known.sum(axis=0)
+    return np.where(known, rates, mean)
+
+
 def _refuse_one_language(statistics: Mapping[str, NeuronStatistics], rule: str) -> None:
-    if len(statistics) < 2:  # noqa: PLR2004 - a comparison needs two sides
+    if len(statistics) < _TWO:
         raise InvalidInputError(
             f"{rule} needs two languages or more, and only {next(iter(statistics))!r} has "
             "statistics",

@@ -107,15 +107,19 @@ class Selection:
             raise InvalidInputError(f"seed must not be negative, got {self.seed}")
 
     def size(self, neuron_count: int) -> int:
-        """Return the top percent of so many neurons, rounded; refuse none."""
+        """Return the top percent of so many neurons, rounded; refuse none of some."""
         assert self.top_percent is not None
         return set_size(neuron_count, self.top_percent)
 
     def spans(self, layer_offsets: NDArray[np.int64]) -> list[slice]:
-        """Return the places on the flat neuron axis that are chosen from one by one."""
+        """Return the places on the flat neuron axis that are chosen from one by one.
+
+        Layers without a neuron have none.
+        """
         if self.scope == "model":
             return [slice(0, int(layer_offsets[-1]))]
-        return [layer_slice(layer_offsets, layer) for layer in range(layer_offsets.size - 1)]
+        layers = (layer_slice(layer_offsets, layer) for layer in range(layer_offsets.size - 1))
+        return [layer for layer in layers if layer.stop > layer.start]
 
     def check_sizes(self, layer_sizes: Sequence[int]) -> None:
         """Refuse a top percent that is no neuron of layers of these sizes, or of all together."""
@@ -152,9 +156,9 @@ def check_percent(percent: float, name: str) -> None:
 
 
 def set_size(neuron_count: int, top_percent: float) -> int:
-    """Return the number of neurons in the top percent of so many, rounded; refuse none."""
+    """Return the number of neurons in the top percent of so many, rounded; refuse none of some."""
     k = round(neuron_count * top_percent / 100.0)
-    if k == 0:
+    if k == 0 and neuron_count:
         raise InvalidInputError(
             f"the top {top_percent:g} % of {neuron_count} neurons is no neuron",
             hint=f"Ask for at least {100.0 / neuron_count:.3g} percent.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bridgex.analysis.evidence import CHOOSE
+from bridgex.analysis.evidence import CHOOSE, probability
 from bridgex.analysis.rules import Selection, check_layers, layer_slice
 from bridgex.errors import InvalidInputError, NotFoundError
 
@@ -211,6 +211,11 @@ def select_neurons(
             for ``probability``). The set is a function of the statistics, the seed, the
             language's code and the layer's number.
 
+        A language reaches the neurons of a routed expert that saw 100 of its tokens, or all where
+        there are fewer. It never has others; where languages are compared, one that does not reach
+        a neuron counts as the mean of those that do, and two have to; log-odds are then those of
+        equally many tokens (``compared_odds``). Sets are smaller where a layer has too few.
+
     Returns
     -------
     LanguageNeurons
@@ -241,7 +246,7 @@ def select_neurons(
         masks=CHOOSE[rule.select](statistics, layer_offsets, rule),
         layer_offsets=layer_offsets,
         always_on=np.logical_and.reduce(
-            [one.activation_probability >= ALWAYS_ON for one in statistics.values()]
+            [probability(one) >= ALWAYS_ON for one in statistics.values()]
         ),
         selection=rule,
     )

@@ -236,7 +236,7 @@ def set_notes(report: SetReport, selection: Selection, *, advice: bool) -> tuple
         if report.uninformative and advice:
             note += ": these sets say little about the languages (try --select contrast)"
         notes.append(note)
-    if selection.select in ("lape", "threshold"):
+    if selection.select in ("lape", "threshold") or np.ptp(report.sizes):
         notes.append(f"{report.sizes.min():,} to {report.sizes.max():,} neurons in a set")
     if report.empty:
         notes.append(f"no neuron at all: {', '.join(report.empty)}")

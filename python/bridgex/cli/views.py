@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from bridgex.analysis.evidence import probability
 from bridgex.analysis.rules import Selection
 from bridgex.analysis.selection import ALWAYS_ON
 from bridgex.analysis.verdicts import CANNOT_BE_PERMUTED
@@ -25,15 +26,14 @@ def statistics_answer(statistics: Mapping[str, NeuronStatistics]) -> Answer:
     """Tokens, and how often neurons are on, by language."""
     rows: list[dict[str, Any]] = []
     for language, one in statistics.items():
-        probability = one.activation_probability
         rows.append(
             {
                 "language": language,
                 "tokens": one.token_count,
                 "records": one.record_count,
-                "mean_activation_probability": float(probability.mean()),
+                "mean_activation_probability": _mean_probability(one),
                 "never_on": int((one.positive_count == 0).sum()),
-                "always_on": int((probability >= ALWAYS_ON).sum()),
+                "always_on": int((probability(one) >= ALWAYS_ON).sum()),
             }
         )
     table = Table(
@@ -43,6 +43,12 @@ def statistics_answer(statistics: Mapping[str, NeuronStatistics]) -> Answer:
         notes=(f"always on: at {ALWAYS_ON:.0%} of the tokens or more",),
     )
     return Answer("bridgex.statistics/1", rows, [table])
+
+
+def _mean_probability(statistics: NeuronStatistics) -> float:
+    """Return the mean over the neurons that saw a token."""
+    known = statistics.seen > 0
+    return float(statistics.activation_probability[known].mean()) if known.any() else math.nan
 
 
 def spectrum_answer(spectrum: Spectrum, trust: Uncertainty | None = None) -> Answer:
