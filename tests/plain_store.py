@@ -227,12 +227,22 @@ class PlainStore:
             "record_count": sum(marker["records"] for marker in markers),
         }
 
+    @property
+    def sums(self) -> dict[str, float]:
+        """Names of the arrays of statistics, and what nothing adds up to."""
+        routed = {"routed_count": 0} if "experts" in self.root["provenance"] else {}
+        return STATISTICS | routed
+
     def part(self, marker: Marker) -> Arrays:
-        return {name: self.array(marker, name, (sum(self.layer_sizes),)) for name in STATISTICS}
+        arrays = {name: self.array(marker, name, (sum(self.layer_sizes),)) for name in self.sums}
+        seen = arrays.get("routed_count", np.array(marker["tokens"]))
+        assert (arrays["positive_count"] <= seen).all()
+        assert (seen <= marker["tokens"]).all()
+        return arrays
 
     def add_up(self, terms: list[Arrays]) -> dict[str, Any]:
         total = {}
-        for name, neutral in STATISTICS.items():
+        for name, neutral in self.sums.items():
             total[name] = np.full(sum(self.layer_sizes), neutral, terms[0][name].dtype)
             for term in terms:
                 operation = np.maximum if name == "maximum" else np.add
@@ -311,7 +321,7 @@ class PlainStore:
         }
         marker["part"] = self.part_id(marker)
         digests = np.array([record_digest(text) for text in records], dtype=np.uint64)
-        arrays = {name: sums[name] for name in STATISTICS} | {"record_digests": digests}
+        arrays = {name: sums[name] for name in self.sums} | {"record_digests": digests}
         contents = {"zarr.json": spaced(group({"kind": "statistics"}))}
         for name, values in arrays.items():
             contents[f"{name}/zarr.json"] = spaced(array_metadata(values))

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 PAIR = Pair("id", "tl")
 WORDS = [WordPair(f"kata {number}", ("salita", f'"ibang"\n{number}')) for number in range(8)]
-OFFSETS = synthetic.provenance().layer_offsets
+PROVENANCE = synthetic.provenance()
+OFFSETS = PROVENANCE.layer_offsets
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def store(tmp_path: Path) -> Store:
 def test_a_table_of_statistics_holds_what_the_store_holds(store: Store, tmp_path: Path) -> None:
     found = store.snapshot().statistics("sw")
     path = tmp_path / "sw.parquet"
-    frame = exchange.statistics_table("sw", found, OFFSETS)
+    frame = exchange.statistics_table("sw", found, PROVENANCE)
     exchange.write_table(frame, path, exchange.describe("x/1", store.provenance))
     read = pl.read_parquet(path)
     for name in ("positive_count", "sum", "sum_squares", "maximum"):
@@ -68,7 +69,7 @@ def test_what_is_not_known_is_null(store: Store) -> None:
     known = NeuronStatistics.of_known(
         {"positive_count": counts}, token_count=int(counts.max()), record_count=1
     )
-    frame = exchange.statistics_table("sw", known, OFFSETS)
+    frame = exchange.statistics_table("sw", known, PROVENANCE)
     for name in ("sum", "sum_squares", "maximum", "mean"):
         assert frame[name].null_count() == 12
     assert frame["activation_probability"].null_count() == 0
@@ -178,7 +179,7 @@ def test_sets_come_back_as_they_were_chosen(store: Store) -> None:
     snapshot = store.snapshot()
     statistics = {code: snapshot.statistics(code) for code in snapshot.languages}
     neurons = select_neurons(statistics, OFFSETS, Selection(top_percent=40))
-    frame = exchange.sets_table(neurons, statistics)
+    frame = exchange.sets_table(neurons, statistics, PROVENANCE)
     for language in neurons.languages:
         rows = frame.filter(language=language)
         flat = OFFSETS[rows["layer"].to_numpy()] + rows["neuron"].to_numpy()
@@ -236,7 +237,7 @@ def test_a_damaged_store_leaves_no_file(store: Store, tmp_path: Path) -> None:
 def writers(store: Store) -> dict[str, Callable[[Path], None]]:
     snapshot = store.snapshot()
     statistics = snapshot.statistics("sw")
-    frame = exchange.statistics_table("sw", statistics, OFFSETS)
+    frame = exchange.statistics_table("sw", statistics, PROVENANCE)
     return {
         "table": lambda path: exchange.write_table(frame, path, {}),
         "arrays": lambda path: exchange.write_statistics_tensors(

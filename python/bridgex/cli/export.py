@@ -84,7 +84,7 @@ def statistics(
             token_count=found.token_count,
             record_count=found.record_count,
         )
-        write_table(statistics_table(code, found, made_by.layer_offsets), path, about)
+        write_table(statistics_table(code, found, made_by), path, about)
     _say(files.values())
 
 
@@ -113,7 +113,7 @@ def sets(
         snapshot.provenance,
         selection=selection_meta(selection, neurons.report),
     )
-    write_table(sets_table(neurons, found), output, about)
+    write_table(sets_table(neurons, found, snapshot.provenance), output, about)
     _say([output])
 
 

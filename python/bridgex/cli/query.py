@@ -137,9 +137,11 @@ def neurons(
 ) -> None:
     """The neurons of a language, or those that several share."""
     from bridgex.cli.set_views import neurons_answer
+    from bridgex.store import Store
 
+    provenance = Store.open(store).provenance
     chosen, statistics = _language_neurons(store, selection, layers)
-    answer = neurons_answer(chosen, languages, statistics, layers=layers, **choices)
+    answer = neurons_answer(chosen, languages, statistics, provenance, layers=layers, **choices)
     emit(answer, format_=format_, output=output)
 
 

@@ -13,14 +13,14 @@ from bridgex.analysis.rules import layer_slice
 from bridgex.cli.output import Answer, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from bridgex.analysis.overlaps import Combination, Overlap
     from bridgex.analysis.rules import Selection
     from bridgex.analysis.selection import LanguageNeurons, SetReport
-    from bridgex.schema import NeuronStatistics
+    from bridgex.schema import NeuronStatistics, Provenance
 
 Measure = Literal["counts", "jaccard", "coefficient", "containment"]
 
@@ -121,6 +121,7 @@ def neurons_answer(
     neurons: LanguageNeurons,
     languages: tuple[str, ...],
     statistics: Mapping[str, NeuronStatistics],
+    provenance: Provenance,
     *,
     without: tuple[str, ...] = (),
     any_of: bool = False,
@@ -130,7 +131,8 @@ def neurons_answer(
     """The neurons that all of some languages share, or any has, and none of others."""
     mask = neurons.combined(languages, without=without, any_of=any_of)
     involved = tuple(dict.fromkeys((*languages, *without)))
-    columns = _neuron_columns(mask, neurons, {code: statistics[code] for code in involved})
+    shown = {code: statistics[code] for code in involved}
+    columns = _neuron_columns(np.flatnonzero(mask), provenance, shown)
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     report = neurons.only(involved).report
     chosen = _layers(neurons, layers)
@@ -144,7 +146,7 @@ def neurons_answer(
         rows=[(str(layer), size) for layer, size in zip(chosen, sizes, strict=True)],
     )
     notes = (*_more(len(rows), limit), *set_notes(report, neurons.selection, advice=True))
-    tables = [by_layer, _first_neurons(rows[:limit], languages, notes)]
+    tables = [by_layer, _first_neurons(rows[:limit], columns, languages, notes)]
     meta = {
         "languages": list(languages),
         "any": any_of,
@@ -157,13 +159,18 @@ def neurons_answer(
 
 
 def _first_neurons(
-    rows: Sequence[dict[str, Any]], languages: Sequence[str], notes: Sequence[str]
+    rows: Sequence[dict[str, Any]],
+    columns: Collection[str],
+    languages: Sequence[str],
+    notes: Sequence[str],
 ) -> Table:
+    experts = {"expert": "expert", "expert_neuron": "of expert"} if "expert" in columns else {}
+    shown = {"neuron": "neuron", **experts, **{f"probability_{c}": f"p({c})" for c in languages}}
     return Table(
         title="Neurons",
-        columns=("layer", "neuron", *(f"p({code})" for code in languages)),
+        columns=("layer", *shown.values()),
         rows=[
-            (str(row["layer"]), row["neuron"], *(row[f"probability_{code}"] for code in languages))
+            (str(row["layer"]), *("" if row[name] is None else row[name] for name in shown))
             for row in rows
         ],
         notes=notes,
@@ -171,20 +178,23 @@ def _first_neurons(
 
 
 def _neuron_columns(
-    mask: NDArray[np.bool_],
-    neurons: LanguageNeurons,
-    statistics: Mapping[str, NeuronStatistics],
+    flat: NDArray[np.int64], provenance: Provenance, statistics: Mapping[str, NeuronStatistics]
 ) -> dict[str, list[Any]]:
-    flat = np.flatnonzero(mask)
-    layers = np.searchsorted(neurons.layer_offsets, flat, side="right") - 1
-    columns: dict[str, NDArray[Any]] = {
-        "layer": layers,
-        "neuron": flat - neurons.layer_offsets[layers],
-    }
+    """Return what is said of some neurons on the flat axis, by the name of the column."""
+    offsets = provenance.layer_offsets
+    layers = np.searchsorted(offsets, flat, side="right") - 1
+    columns: dict[str, NDArray[Any]] = {"layer": layers, "neuron": flat - offsets[layers]}
+    if provenance.experts:
+        experts = provenance.expert_neurons(layers, columns["neuron"])
+        for name, values in zip(("expert", "expert_neuron"), experts, strict=True):
+            columns[name] = np.where(values < 0, None, values)  # type: ignore[call-overload]  # of objects
     for code, one in statistics.items():
         columns[f"probability_{code}"] = one.activation_probability[flat]
     for code, one in statistics.items():
         columns[f"mean_{code}"] = one.per_token(one.sum)[flat]
+    if provenance.experts:
+        for code, one in statistics.items():
+            columns[f"tokens_{code}"] = one.seen[flat]
     return {name: values.tolist() for name, values in columns.items()}
 
 

@@ -107,7 +107,8 @@ def write_statistics_tensors(
         Code of the language.
     statistics
         Its statistics. Tensors: ``positive_count``, ``sum``, ``sum_squares`` and ``maximum`` as
-        far as they are known, (neuron,), and ``layer_offsets``, (layer + 1,).
+        far as they are known, of a mixture of experts ``routed_count``, (neuron,); and
+        ``layer_offsets``, (layer + 1,).
     path
         The file; one that is there is replaced.
     provenance

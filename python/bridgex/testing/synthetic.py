@@ -7,6 +7,7 @@ addition, so that a record lost, counted twice or added in another order shows.
 from __future__ import annotations
 
 import hashlib
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,13 +20,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bridgex.corpora import WordPart
-    from bridgex.schema import GoldFilter
+    from bridgex.schema import Experts, GoldFilter
 
 LAYER_SIZES = (5, 3, 4)
+_ROUTED_ABOVE = 0.3
 
 
 def provenance(
-    *, weights: str = "weights", layer_sizes: tuple[int, ...] = LAYER_SIZES
+    *,
+    weights: str = "weights",
+    layer_sizes: tuple[int, ...] = LAYER_SIZES,
+    experts: tuple[Experts, ...] = (),
 ) -> Provenance:
     """Return the provenance of a model that does not exist."""
     return Provenance(
@@ -38,6 +43,7 @@ def provenance(
         site="act",
         policies={"special tokens": "excluded"},
         versions={"synthetic": "1.2.3"},
+        experts=experts,
     )
 
 
@@ -54,24 +60,42 @@ def activations(text: str, neuron_count: int) -> NDArray[np.float32]:
 
 
 def statistics(
-    records: Iterable[str], *, layer_sizes: tuple[int, ...] = LAYER_SIZES
+    records: Iterable[str],
+    *,
+    layer_sizes: tuple[int, ...] = LAYER_SIZES,
+    experts: tuple[Experts, ...] = (),
 ) -> NeuronStatistics:
     """Return the statistics of some records, added up record by record."""
     neuron_count = sum(layer_sizes)
     total = NeuronStatistics.zeros(neuron_count)
     for record in records:
         values = activations(record, neuron_count).astype(np.float64)
+        seen = _seen(values, layer_sizes, experts)
+        values = np.where(seen, values, 0.0)
         total = total.merge(
             NeuronStatistics(
                 positive_count=(values > 0).sum(axis=0, dtype=np.int64),
                 sum=values.sum(axis=0),
                 sum_squares=(values**2).sum(axis=0),
-                maximum=values.max(axis=0).astype(np.float32),
+                maximum=np.where(seen, values, -np.inf).max(axis=0).astype(np.float32),
                 token_count=len(values),
                 record_count=1,
+                routed_count=seen.sum(axis=0, dtype=np.int64) if experts else None,
             )
         )
     return total
+
+
+def _seen(
+    values: NDArray[np.float64], layer_sizes: tuple[int, ...], experts: tuple[Experts, ...]
+) -> NDArray[np.bool_]:
+    """Tell which tokens a neuron sees, bool (token, neuron): an expert some, by its first one."""
+    seen = np.ones(values.shape, dtype=np.bool_)
+    starts = accumulate(layer_sizes, initial=0)
+    for start, of in zip(starts, experts, strict=False):
+        for first in range(start, start + of.neuron_count, max(of.width, 1)):
+            seen[:, first : first + of.width] = values[:, [first]] > _ROUTED_ABOVE
+    return seen
 
 
 def probes(
