@@ -93,6 +93,8 @@ ORACLES = {
     "phi": Oracle(("mlp.fc1",), gelu_tanh),
     "phi3": Oracle(FUSED, silu, fused=True),
     "qwen2": Oracle(GATED, silu),
+    "qwen2_5_vl_text": Oracle(GATED, silu),
+    "qwen2_vl_text": Oracle(GATED, silu),
     "qwen3": Oracle(GATED, silu),
     "seed_oss": Oracle(GATED, silu),
     "smollm3": Oracle(GATED, silu),

@@ -6,7 +6,12 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForMultimodalLM,
+    PreTrainedTokenizerFast,
+)
 
 SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")
 MERGES = (("H", "u"), ("n", "d"), ("Hu", "nd"), ("Ġ", '"'), ("t", "h"))
@@ -21,6 +26,10 @@ COMMON = {
     "eos_token_id": 2,
     "pad_token_id": 0,
     "tie_word_embeddings": False,
+}
+QWEN_VL = {
+    "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 2]},
+    "rms_norm_eps": 1e-6,
 }
 # What a family calls differently, or needs besides.
 EXTRA: dict[str, dict[str, Any]] = {
@@ -42,6 +51,8 @@ EXTRA: dict[str, dict[str, Any]] = {
     "opt": {"ffn_dim": 24, "word_embed_proj_dim": 16},
     "qwen3": {"head_dim": 8},
     "xglm": {"ffn_dim": 24},
+    "qwen2_5_vl_text": QWEN_VL,
+    "qwen2_vl_text": QWEN_VL,
     "mixtral": {"num_local_experts": 4},
     "qwen2_moe": {
         "num_experts": 4,
@@ -74,6 +85,41 @@ EXTRA: dict[str, dict[str, Any]] = {
     },
     "gpt_oss": {"num_local_experts": 4, "num_experts_per_tok": 2, "head_dim": 8},
 }
+TOWER = {
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "head_dim": 8,
+    "image_size": 28,
+    "patch_size": 14,
+}
+QWEN_TOWER = {"depth": 1, "hidden_size": 16, "embed_dim": 16, "num_heads": 2, "out_hidden_size": 16}
+SIGLIP, CLIP, PIXTRAL = (
+    TOWER | {"model_type": name} for name in ("siglip_vision_model", "clip_vision_model", "pixtral")
+)
+# What reads text in a model for pictures too, and what sees the pictures.
+WRAPPED: dict[str, tuple[str, dict[str, Any]]] = {
+    "aya_vision": ("cohere2", SIGLIP),
+    "exaone4_5": ("exaone4", QWEN_TOWER),
+    "gemma3": ("gemma3_text", SIGLIP),
+    "idefics2": ("mistral", TOWER),
+    "idefics3": ("llama", TOWER),
+    "internvl": ("qwen2", TOWER),
+    "lighton_ocr": ("qwen3", PIXTRAL),
+    "llava": ("llama", CLIP),
+    "llava_next": ("mistral", CLIP),
+    "llava_onevision": ("qwen2", SIGLIP),
+    "mistral3": ("mistral", PIXTRAL),
+    "paligemma": ("gemma", SIGLIP),
+    "qwen2_5_vl": ("qwen2_5_vl_text", QWEN_TOWER),
+    "qwen2_vl": ("qwen2_vl_text", QWEN_TOWER),
+    "smolvlm": ("llama", TOWER),
+    "video_llama_3": ("qwen2", TOWER),
+    "vipllava": ("llama", CLIP),
+}
+# Language models that exist only as a part of another.
+WITHIN = {"qwen2_5_vl_text": "qwen2_5_vl", "qwen2_vl_text": "qwen2_vl"}
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
@@ -95,10 +141,16 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
 
 def make_model(architecture: str, vocabulary: int, **changes: object) -> Any:
     """A random model whose activations are of both signs and whose choices are not all equal."""
-    values = COMMON | EXTRA.get(architecture, {}) | changes
-    config = AutoConfig.for_model(architecture, vocab_size=vocabulary, **values)
-    torch.manual_seed(20)
+    name = WITHIN.get(architecture, architecture)
+    text, other = WRAPPED.get(name, (name, {}))
+    values = COMMON | EXTRA.get(text, {}) | {"vocab_size": vocabulary} | changes
     untyped: Any = AutoModelForCausalLM
+    if other:
+        values = {"text_config": values | {"model_type": text}, "vision_config": other}
+        values["tie_word_embeddings"] = False
+        untyped = AutoModelForMultimodalLM
+    config = AutoConfig.for_model(name, **values)
+    torch.manual_seed(20)
     model = untyped.from_config(config)
     with torch.no_grad():
         for parameter in model.parameters():

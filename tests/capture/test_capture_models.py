@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save_file
 
 from bridgex.capture import CaptureModel, load_model
 from bridgex.capture.digests import file_digest
-from bridgex.capture.families import FAMILIES
 from bridgex.capture.sites import locate_sites
 from bridgex.errors import (
     BridgexError,
@@ -108,11 +107,6 @@ def test_a_file_digest_sees_the_size_the_start_the_end_and_blocks_between(tmp_pa
     block = (size - (64 << 10)) * 32 // 63
     digests = [digest(), digest(0), digest(size - 1), digest(block), digest(length=size + 1)]
     assert len(set(digests)) == len(digests)
-
-
-def test_the_layers_of_a_model_with_pictures_are_found_by_the_text_part() -> None:
-    assert "gemma3_text" in FAMILIES
-    assert "gemma3" not in FAMILIES  # its decoder's own configuration is gemma3_text
 
 
 def test_an_unknown_architecture_is_refused_with_those_that_are_known(directory: Path) -> None:

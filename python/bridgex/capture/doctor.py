@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig
 
 from bridgex.capture.collect import collect_probes, collect_statistics
 from bridgex.capture.models import load_model
@@ -18,7 +18,8 @@ from bridgex.capture.plain import has_definition, plain_values
 from bridgex.capture.quiet import quiet_transformers
 from bridgex.capture.recorder import reading
 from bridgex.capture.shrink import write_small
-from bridgex.capture.sites import find_family, locate_sites
+from bridgex.capture.sites import locate_sites
+from bridgex.capture.towers import family_of, find_decoder, model_class
 from bridgex.errors import BridgexError, InvalidInputError, ModelSupportError, NotFoundError
 from bridgex.schema import Finding
 
@@ -128,7 +129,7 @@ def read_config(
 
 def _row(config: PreTrainedConfig) -> Finding:
     architecture = config.get_text_config().model_type
-    family = find_family(architecture)
+    family = family_of(config)
     if family.experts is not None or family.block is None:
         raise ModelSupportError(
             f"a model without routed experts was expected, {architecture} has them",
@@ -140,13 +141,12 @@ def _row(config: PreTrainedConfig) -> Finding:
 
 def _sizes(config: PreTrainedConfig, *, trust_remote_code: bool) -> Finding:
     """Find the neurons of the model itself, none of whose parameters are made."""
-    untyped: Any = AutoModelForCausalLM
     try:
         with torch.device("meta"):
-            model = untyped.from_config(config, trust_remote_code=trust_remote_code)
+            model = model_class(config).from_config(config, trust_remote_code=trust_remote_code)
     except Exception as error:  # what a configuration does that does not fit is up to its class
         raise _not_built("the model", error) from error
-    decoder = model.get_decoder()
+    decoder = find_decoder(model)
     text = decoder.config
     sites = locate_sites(decoder, text.num_hidden_layers, text.model_type, "act")
     widths = sorted({site.width for site in sites})

@@ -123,7 +123,9 @@ FAMILIES: dict[str, Family] = {
     "phi": PHI.of("microsoft/phi-2"),
     "phi3": FUSED_GATE.of("microsoft/phi-4"),
     "qwen2": GATED.of("Qwen/Qwen2.5-7B"),
+    "qwen2_5_vl_text": GATED.of("Qwen/Qwen2.5-VL-7B-Instruct"),
     "qwen2_moe": ROUTED_QWEN.of("Qwen/Qwen1.5-MoE-A2.7B"),
+    "qwen2_vl_text": GATED.of("Qwen/Qwen2-VL-7B-Instruct"),
     "qwen3": GATED.of("Qwen/Qwen3-8B-Base"),
     "qwen3_moe": OR_EXPERTS.of("Qwen/Qwen3-30B-A3B-Base"),
     "seed_oss": GATED.of("ByteDance-Seed/Seed-OSS-36B-Base"),
@@ -132,6 +134,26 @@ FAMILIES: dict[str, Family] = {
     "starcoder2": GPT.of("bigcode/starcoder2-7b"),
     "xglm": IN_LAYER.of("facebook/xglm-7.5B"),
 }
+
+WRAPPERS: dict[str, str] = {
+    "aya_vision": "CohereLabs/aya-vision-8b",
+    "exaone4_5": "LGAI-EXAONE/EXAONE-4.5-33B",
+    "gemma3": "google/gemma-3-4b-pt",
+    "idefics2": "HuggingFaceM4/idefics2-8b",
+    "idefics3": "HuggingFaceM4/Idefics3-8B-Llama3",
+    "internvl": "OpenGVLab/InternVL3-1B-hf",
+    "lighton_ocr": "lightonai/LightOnOCR-1B-1025",
+    "llava": "llava-hf/llava-1.5-7b-hf",
+    "llava_next": "llava-hf/llava-v1.6-mistral-7b-hf",
+    "llava_onevision": "llava-hf/llava-onevision-qwen2-7b-ov-hf",
+    "mistral3": "mistralai/Mistral-Small-3.1-24B-Base-2503",
+    "qwen2_5_vl": "Qwen/Qwen2.5-VL-7B-Instruct",
+    "qwen2_vl": "Qwen/Qwen2-VL-7B-Instruct",
+    "smolvlm": "HuggingFaceTB/SmolVLM2-2.2B-Instruct",
+    "video_llama_3": "lkhl/VideoLLaMA3-2B-Image-HF",
+    "vipllava": "llava-hf/vip-llava-7b-hf",
+}
+"""Models for pictures or sound too whose language tower is read, each with an example."""
 
 _NO_BLOCK = "its layers have no feed-forward block"
 _ENCODER = "it reads a text in both directions"
@@ -142,6 +164,8 @@ REFUSED: dict[str, str] = {
     "mamba": _NO_BLOCK,
     "mamba2": _NO_BLOCK,
     "roberta": _ENCODER,
+    "mllama": "some of its layers are passed over where there is no picture",
+    "paligemma": "it reads its prompt in both directions",
     "rwkv": "its non-linearity is no module of its own",
     "xlm-roberta": _ENCODER,
     "xlstm": _NO_BLOCK,

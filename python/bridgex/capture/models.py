@@ -13,8 +13,9 @@ from bridgex.capture.digests import config_digest, tokenizer_digest, weights_dig
 from bridgex.capture.experts import compute_experts_here
 from bridgex.capture.policies import BATCH_TOKENS, check_choices, check_positive, longest_row
 from bridgex.capture.quiet import quiet_transformers
-from bridgex.capture.sites import find_family, layer_experts, layer_sizes, locate_sites
+from bridgex.capture.sites import layer_experts, layer_sizes, locate_sites
 from bridgex.capture.sources import Source, pick_device, read_config, read_tokenizer, resolve
+from bridgex.capture.towers import family_of, find_decoder
 from bridgex.progress import Silent
 from bridgex.schema import Provenance
 
@@ -177,7 +178,7 @@ def load_model(
     target = pick_device(device)
     with quiet_transformers():
         config = read_config(directory, trust_remote_code=trust_remote_code)
-        find_family(config.get_text_config().model_type)
+        family_of(config)
         tokenizer = read_tokenizer(directory, trust_remote_code=trust_remote_code)
     context: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
     longest = longest_row(
@@ -189,7 +190,7 @@ def load_model(
     )
     network: Any = source.read() if skeleton is None else skeleton.network
     compute_experts_here(network)
-    decoder = network.get_decoder()
+    decoder = find_decoder(network)
     text = decoder.config
     sites = locate_sites(decoder, text.num_hidden_layers, text.model_type, site)
     return CaptureModel(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from bridgex.capture.families import FAMILIES, REFUSED
+from bridgex.capture.families import FAMILIES, REFUSED, WRAPPERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,6 +41,13 @@ Neurons are those of every routed expert, then those of the shared one, which ev
 routed expert's neurons are counted over the tokens that are routed to it. Layers without experts
 are dense.
 """
+_WRAPPERS = """\
+## Models for pictures or sound too
+
+Of these the language tower is read, if its architecture is one of those above. Parameters of the
+other towers are neither read nor counted, and the numbers are those of the same language model
+alone: tests compare them bit for bit.
+"""
 _REFUSED = """\
 ## Refused
 
@@ -58,6 +65,8 @@ def models_page() -> str:
         _table(("architecture", "example", "act", "post"), _dense_rows(dense)),
         _EXPERTS,
         _table(("architecture", "example", "experts", "shared", "dense"), _routed_rows(routed)),
+        _WRAPPERS,
+        _table(("model", "example"), ((_code(name), one) for name, one in WRAPPERS.items())),
         _REFUSED,
         _table(("architecture", "because"), ((_code(name), why) for name, why in REFUSED.items())),
     ]

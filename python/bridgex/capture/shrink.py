@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
+
+from bridgex.capture.towers import keep_language, model_class
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +41,7 @@ def shrink(config: PreTrainedConfig) -> PreTrainedConfig:
     Parameters
     ----------
     config
-        Of a model, or of one with pictures or sound: then its language part is taken.
+        Of a model, or of one for pictures or sound too.
 
     Returns
     -------
@@ -48,12 +50,22 @@ def shrink(config: PreTrainedConfig) -> PreTrainedConfig:
         neurons, experts and words, and windows of a few tokens. Everything else, such as
         non-linearities, norms, rotary tables and how heads share keys, is as it was.
     """
-    small: Any = deepcopy(config.get_text_config())
+    whole = deepcopy(config)
+    small: Any = whole.get_text_config()
     _shrink_depth(small)
     _shrink_attention(small)
     _shrink_blocks(small)
     _shrink_vocabulary(small)
-    return small  # type: ignore[no-any-return]  # configurations have attributes of many names
+    for tower in set(whole.sub_configs) - {"text_config"}:
+        _flatten(getattr(whole, tower))
+    return whole
+
+
+def _flatten(tower: Any) -> None:
+    """Leave one layer of a tower that is not read: it has to be built all the same."""
+    for name in ("num_hidden_layers", "depth"):
+        if hasattr(tower, name):
+            setattr(tower, name, 1)
 
 
 def _shrink_depth(small: Any) -> None:
@@ -120,10 +132,10 @@ def random_model(config: PreTrainedConfig) -> PreTrainedModel:
     They are as large as keeps activations of both signs from dying out or growing from layer to
     layer.
     """
-    untyped: Any = AutoModelForCausalLM
     generator = torch.Generator().manual_seed(0)
     with torch.random.fork_rng(devices=[]):
-        model: PreTrainedModel = untyped.from_config(config, dtype=torch.float32)
+        model: PreTrainedModel = model_class(config).from_config(config, dtype=torch.float32)
+    keep_language(model)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:

@@ -11,7 +11,6 @@ from accelerate import (  # type: ignore[import-untyped]  # it carries no annota
     init_empty_weights,
 )
 from torch import nn
-from transformers import AutoModelForCausalLM
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import (
     WeightConverter,
@@ -23,6 +22,7 @@ from transformers.modeling_utils import LoadStateDictConfig
 
 from bridgex.capture.alignment import align
 from bridgex.capture.quiet import quiet_transformers
+from bridgex.capture.towers import find_decoder, keep_language, model_class
 from bridgex.errors import InvalidInputError, ModelSupportError
 
 if TYPE_CHECKING:
@@ -107,6 +107,11 @@ class Skeleton:
                 hint="Use the complete weights of a causal language model.",
             )
 
+    def load_all(self) -> None:
+        """Read the parameters of all groups, to stay."""
+        for group in self.keys:
+            self.load(group)
+
     def drop(self, group: Group) -> None:
         """Forget the parameters of a group. Buffers stay: some come from no file."""
         sources = [self.tied[name] for name in self.names[group] if name in self.tied]
@@ -143,16 +148,16 @@ def make_skeleton(
             "a quantised checkpoint cannot be read in pieces",
             hint="Use the model's unquantised weights, or --mode resident.",
         )
-    untyped: Any = AutoModelForCausalLM
     with init_empty_weights(include_buffers=False):
-        network = untyped.from_config(
+        network = model_class(config).from_config(
             deepcopy(config), dtype=dtype, trust_remote_code=trust_remote_code
         )
+    keep_language(network)
     network.eval().requires_grad_(requires_grad=False)
     for module in network.modules():
         for name, buffer in module.named_buffers(recurse=False):
             setattr(module, name, buffer.to(device))
-    decoder = network.get_decoder()
+    decoder = find_decoder(network)
     layers = _find_layers(network, decoder)
     weights: Any = get_model_conversion_mapping(network)
     places = _places(network, checkpoint, weights)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import transformers
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
 from bridgex.capture.alignment import align
 from bridgex.capture.checkpoint import open_checkpoint
@@ -20,6 +20,7 @@ from bridgex.capture.hub import download
 from bridgex.capture.quiet import quiet_transformers
 from bridgex.capture.sites import locate_sites
 from bridgex.capture.skeleton import make_skeleton
+from bridgex.capture.towers import find_decoder, is_wrapper, keep_language, model_class
 from bridgex.errors import InvalidInputError, ModelSupportError, NotFoundError
 
 if TYPE_CHECKING:
@@ -44,22 +45,36 @@ class Source:
 
     def policies(self, network: Any) -> dict[str, str | int | bool]:
         """Return what of the way in which a model was read changes its numbers."""
-        text = network.get_decoder().config
+        text = find_decoder(network).config
+        wrapper = {"part_of": self.config.model_type} if is_wrapper(self.config) else {}
         return {
+            **wrapper,
             "dtype": str(network.dtype).removeprefix("torch."),
             "device": self.device.type,
             "attention": str(text._attn_implementation),  # noqa: SLF001  no public name
         }
 
     def read(self) -> PreTrainedModel:
-        """Return the model with all parameters in memory."""
+        """Return the model with all parameters in memory; of a wrapper its language tower."""
+        if is_wrapper(self.config):
+            try:
+                skeleton = self.skeleton()
+            except ModelSupportError:
+                return self._read_whole()
+            skeleton.load_all()
+            return skeleton.network
+        return self._read_whole()
+
+    def _read_whole(self) -> PreTrainedModel:
         cpu = self.device.type == "cpu"
         with quiet_transformers():
             network: Any = _read_network(
                 self.directory,
+                self.config,
                 dtype=torch.float32 if self.dtype == "auto" and cpu else self.dtype,
                 trust_remote_code=self.trust_remote_code,
             )
+        keep_language(network)
         network.to(self.device).eval().requires_grad_(requires_grad=False)
         align(network.parameters())
         found: PreTrainedModel = network
@@ -190,11 +205,11 @@ def read_tokenizer(directory: Path, *, trust_remote_code: bool) -> PreTrainedTok
 
 
 def _read_network(
-    directory: Path, *, dtype: torch.dtype | str, trust_remote_code: bool
+    directory: Path, config: PreTrainedConfig, *, dtype: torch.dtype | str, trust_remote_code: bool
 ) -> PreTrainedModel:
     """Load the parameters; one that is missing is an error, never a random number."""
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = model_class(config).from_pretrained(
             directory,
             dtype=dtype,
             trust_remote_code=trust_remote_code,
