@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from bridgex.capture import collect_probes, collect_statistics, gold_filter
+from bridgex.capture import collect_probes, collect_statistics, gold_filter, skeleton
+from bridgex.capture.absent import absent
 from bridgex.capture.choices import choose
 from bridgex.capture.collect import collect_probes_of, collect_statistics_of
+from bridgex.capture.costs import LOADINGS, Budget, Costs
 from bridgex.capture.families import FAMILIES
 from bridgex.capture.gold import gold_filter_of
 from bridgex.capture.models import load_model
+from bridgex.capture.pieces import split_layer
 from bridgex.errors import InvalidInputError, ModelSupportError
 
 if TYPE_CHECKING:
@@ -97,16 +100,131 @@ def test_half_precision_is_swept_as_it_is_run(model_directory: Callable[..., Pat
     assert_equal(collect_statistics(swept, RECORDS), collect_statistics(whole, RECORDS))
 
 
-def test_reading_ahead_changes_nothing(open_model: OpenModel) -> None:
-    ahead = open_model(mode="sweep")
-    costs = ahead.budget.costs if ahead.budget else None
-    assert costs is not None
-    tight = open_model(mode="sweep", memory_limit=costs.fixed(ahead=False) + 10_000)
-    assert ahead.budget is not None
-    assert ahead.budget.ahead
-    assert tight.budget is not None
-    assert not tight.budget.ahead
-    assert_equal(collect_statistics(tight, RECORDS), collect_statistics(ahead, RECORDS))
+def hooks(model: CaptureModel) -> int:
+    return sum(
+        len(module._forward_hooks) + len(module._forward_pre_hooks)
+        for module in model.model.modules()
+    )
+
+
+@pytest.fixture
+def in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load layers in pieces, as under a limit that fits no layer."""
+    monkeypatch.setattr(Budget, "loading", lambda *_: "pieces")
+
+
+@pytest.mark.usefixtures("in_pieces")
+@pytest.mark.parametrize("architecture", sorted(FAMILIES))
+def test_a_layer_in_pieces_equals_the_resident_model(
+    architecture: str, open_model: OpenModel
+) -> None:
+    whole, swept = (open_model(architecture, mode=mode) for mode in ("resident", "sweep"))
+    assert_equal(collect_statistics(swept, RECORDS[:2]), collect_statistics(whole, RECORDS[:2]))
+    assert_on_meta(swept)
+    assert hooks(swept) == 0
+
+
+def test_pieces_are_there_while_their_module_runs(open_model: OpenModel) -> None:
+    model = open_model("llama", mode="sweep")
+    assert model.skeleton is not None
+    split = split_layer(model.skeleton, 1)
+    assert sorted(split.kept.names) == [
+        "model.layers.1.input_layernorm.weight",
+        "model.layers.1.post_attention_layernorm.weight",
+    ]
+    assert len(split.passing) == 7
+    held = [sorted(name for piece in moment for name in piece.names) for moment in split.moments]
+    assert held[0] == sorted(split.kept.names)
+    assert {len(names) for names in held[1:]} == {3}
+
+
+def test_a_tensor_that_makes_several_parameters_is_read_by_the_module_around_them(
+    model_directory: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors.torch import load_file, save_file
+    from transformers.core_model_loading import Chunk, WeightConverter
+
+    source = model_directory("llama", num_key_value_heads=2)
+    shutil.copytree(source, tmp_path, dirs_exist_ok=True)
+    tensors = load_file(tmp_path / "model.safetensors")
+    projections = [f"self_attn.{name}_proj.weight" for name in "qkv"]
+    for layer in range(3):
+        parts = [tensors.pop(f"model.layers.{layer}.{name}") for name in projections]
+        tensors[f"model.layers.{layer}.self_attn.qkv.weight"] = torch.cat(parts)
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    fused = WeightConverter("self_attn.qkv.weight", projections, [Chunk(dim=0)])
+    monkeypatch.setattr(skeleton, "get_model_conversion_mapping", lambda _: [fused])
+    whole = load_model(source, device="cpu", mode="resident")
+    expected = collect_statistics(whole, RECORDS)
+    swept = load_model(tmp_path, device="cpu", mode="sweep")
+    assert swept.skeleton is not None
+    paths = [piece.path.rpartition(".")[2] for piece in split_layer(swept.skeleton, 0).passing]
+    assert paths == ["self_attn", "gate_proj", "up_proj", "down_proj"]
+    for loading in LOADINGS:
+        monkeypatch.setattr(Budget, "loading", lambda *_, loading=loading: loading)
+        assert_equal(collect_statistics(swept, RECORDS), expected)
+
+
+@pytest.mark.usefixtures("in_pieces")
+def test_parameters_that_another_module_uses_are_refused_in_pieces(
+    open_model: OpenModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers.models.llama.modeling_llama import LlamaMLP
+
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        gate = torch.nn.functional.linear(x, self.gate_proj.weight)
+        down: torch.Tensor = self.down_proj(self.act_fn(gate) * self.up_proj(x))
+        return down
+
+    monkeypatch.setattr(LlamaMLP, "forward", forward)
+    model = open_model(mode="sweep")
+    with pytest.raises(ModelSupportError, match="linear was called with") as refused:
+        collect_statistics(model, RECORDS)
+    assert "--memory-limit" in str(refused.value)
+    assert_on_meta(model)
+    assert hooks(model) == 0
+
+
+def test_what_is_not_loaded_has_a_shape_and_nothing_else() -> None:
+    held = absent(torch.ones(2, 3, dtype=torch.bfloat16))
+    assert (held.shape, held.dtype, held.nbytes, held.is_meta) == ((2, 3), torch.bfloat16, 12, True)
+    plain = torch.ones(4, 3, dtype=torch.bfloat16)
+    uses: list[Callable[[], object]] = [
+        lambda: torch.nn.functional.linear(plain, held),
+        lambda: plain @ held.detach().T,
+        lambda: held[0],
+        lambda: torch.cat([plain, held]),
+        lambda: torch.nn.functional.embedding(torch.tensor([0]), held),
+    ]
+    for use in uses:
+        with pytest.raises(ModelSupportError, match="that is not loaded"):
+            use()
+
+
+def test_the_limit_decides_how_layers_are_loaded(open_model: OpenModel) -> None:
+    costs = Costs(
+        base=100, weights=500, surroundings=10, layer=40, reading=5, pieces=10, piece_reading=5,
+        head=10, block=8, token=1, part=0, read=1, layers_read=1,
+    )  # fmt: skip
+    assert [costs.fixed(loading) for loading in LOADINGS] == [193, 148, 123]
+    assert [Budget(300, costs).loading(waiting) for waiting in (107, 108, 153, 177)] == [
+        "ahead", "whole", "pieces", "pieces",
+    ]  # fmt: skip
+    rooms = [(Budget(limit, costs).room, Budget(limit, costs).most) for limit in (240, 200, 140)]
+    assert rooms == [(47, 117), (52, 77), (17, 17)]
+    assert Budget(100, costs).loading(1) == "pieces"
+    model = open_model(mode="sweep", memory_limit=1 << 40)
+    assert model.budget is not None
+    assert model.budget.loading(1 << 20) == "ahead"
+
+
+@pytest.mark.parametrize("loading", LOADINGS)
+def test_how_layers_are_loaded_changes_nothing(
+    open_model: OpenModel, monkeypatch: pytest.MonkeyPatch, loading: str
+) -> None:
+    expected = collect_statistics(open_model(mode="resident"), RECORDS)
+    monkeypatch.setattr(Budget, "loading", lambda *_: loading)
+    assert_equal(collect_statistics(open_model(mode="sweep"), RECORDS), expected)
 
 
 def test_auto_holds_the_model_where_it_fits(open_model: OpenModel) -> None:
@@ -131,7 +249,11 @@ def test_layers_that_see_something_else_are_refused(open_model: OpenModel) -> No
     assert_on_meta(model)
 
 
-def test_nothing_stays_loaded_after_an_error(open_model: OpenModel) -> None:
+@pytest.mark.parametrize("loading", LOADINGS)
+def test_nothing_stays_loaded_after_an_error(
+    open_model: OpenModel, monkeypatch: pytest.MonkeyPatch, loading: str
+) -> None:
+    monkeypatch.setattr(Budget, "loading", lambda *_: loading)
     model = open_model(mode="sweep")
 
     class Failing:
@@ -142,6 +264,27 @@ def test_nothing_stays_loaded_after_an_error(open_model: OpenModel) -> None:
     with pytest.raises(KeyboardInterrupt):
         collect_statistics(model, RECORDS, progress=Failing())
     assert_on_meta(model)
+    assert hooks(model) == 0
+
+
+@pytest.mark.parametrize("loading", LOADINGS)
+def test_nothing_stays_loaded_after_an_error_within_a_layer(
+    open_model: OpenModel, monkeypatch: pytest.MonkeyPatch, loading: str
+) -> None:
+    model = open_model(mode="sweep")
+    decoder: Any = model.decoder
+    monkeypatch.setattr(Budget, "loading", lambda *_: loading)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with (
+        decoder.layers[1].mlp.up_proj.register_forward_hook(interrupt),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        collect_statistics(model, RECORDS)
+    assert_on_meta(model)
+    assert hooks(model) == 0
 
 
 def test_an_activation_that_is_no_number_is_named(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.large_checkpoint import write_checkpoint
 
 from bridgex.cli.options import ByteCount
 
@@ -62,6 +63,44 @@ def test_the_mode_follows_from_the_limit(
     )  # fmt: skip
     assert done.code == code, done.err
     assert json.loads(done.out)["mode"] == mode
+
+
+def test_a_layer_that_does_not_fit_is_planned_in_pieces(
+    bridgex: Bridgex, text: Path, tmp_path: Path
+) -> None:
+    shape: dict[str, Any] = {
+        "hidden_size": 512,
+        "intermediate_size": 8192,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 8,
+        "vocab_size": 300,
+    }
+    write_checkpoint(tmp_path / "model", sparse=True, shard_bytes=1 << 30, **shape)
+
+    def plan(limit: int) -> tuple[int, dict[str, Any]]:
+        done = bridgex(
+            "plan", tmp_path / "model", "--text", f"de={text}", "--device", "cpu",
+            "--batch-tokens", 16, "--memory-limit", limit, "--format", "json",
+        )  # fmt: skip
+        return done.code, json.loads(done.out)
+
+    code, roomy = plan(1 << 40)
+    assert (code, roomy["loading"]) == (0, "ahead")
+    memory = {row["part"]: row["bytes"] for row in roomy["rows"]}
+    smallest = memory["base"] + memory["pieces"] + memory["piece_reading"] + memory["block"]
+    smallest += roomy["group_bytes"]
+    assert abs(roomy["smallest_limit"] - smallest) < 1 << 20
+    layer = memory["layer"] - memory["pieces"]
+    assert layer > 20 << 20
+    code, tight = plan(smallest + layer // 2)
+    assert (code, tight["mode"], tight["loading"]) == (0, "sweep", "pieces")
+    assert tight["sweep_peak"] <= tight["memory_limit"]
+    # Each of the 40 lines is a batch, and every one but the first reads both layers once more.
+    layers_read = 2 * 2 * (3 * 512 * 8192 + 4 * 512 * 512 + 2 * 512)
+    assert tight["bytes_read"] - roomy["bytes_read"] == 39 * layers_read
+    code, refused = plan(smallest - layer // 2)
+    assert (code, refused["mode"]) == (3, "none")
+    assert abs(refused["smallest_limit"] - smallest) < layer // 4
 
 
 def test_people_get_the_formula(bridgex: Bridgex, model_directory: Directory) -> None:

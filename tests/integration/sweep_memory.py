@@ -33,10 +33,8 @@ def main(directory: str, above: int, records: int, dtype: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open_or_create(Path(folder) / "store", model.provenance)
         peak = peak_of(lambda: ingest_corpora(model, store, texts, reporter=Silent()))
-    json.dump(
-        {"peak": peak, "plan": found.sweep_peak, "limit": limit, "base": found.costs.base},
-        sys.stdout,
-    )
+    told = {"peak": peak, "plan": found.sweep_peak, "limit": limit, "base": found.costs.base}
+    json.dump(told | {"loading": found.loading}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from bridgex.capture.costs import Budget
+from bridgex.capture.costs import LOADINGS, Budget
 from bridgex.capture.skeleton import Skeleton
 from bridgex.engines.local import ingest_corpora, ingest_probes
 from bridgex.errors import InvalidInputError, ModelSupportError
@@ -46,8 +46,8 @@ def with_room(model: CaptureModel, tokens: int, parts: int) -> CaptureModel:
     """The model with a limit that leaves room for so many tokens."""
     assert model.budget is not None
     costs = model.budget.costs
-    limit = costs.fixed(ahead=False) + costs.group(tokens, parts)
-    return replace(model, budget=Budget(limit, costs, ahead=False))
+    limit = min(map(costs.fixed, LOADINGS)) + costs.group(tokens, parts)
+    return replace(model, budget=Budget(limit, costs))
 
 
 def assert_equal(left: NeuronStatistics, right: NeuronStatistics) -> None:
@@ -133,7 +133,7 @@ def test_a_part_that_does_not_fit_is_refused_with_the_limit_that_it_needs(
         ingest_corpora(model, store, TEXTS, reporter=Silent())
     needed = int(refused.value.message.rsplit(" ", 1)[1].replace(",", ""))
     assert model.budget is not None
-    enough = replace(model, budget=Budget(needed + 10_000, model.budget.costs, ahead=False))
+    enough = replace(model, budget=Budget(needed + 10_000, model.budget.costs))
     assert ingest_corpora(enough, store, TEXTS, reporter=Silent())["de"].added > 0
 
 

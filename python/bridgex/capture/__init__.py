@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         collect_probes_of,
         collect_statistics,
         collect_statistics_of,
+        count_batches,
         count_tokens,
     )
     from bridgex.capture.convert import demo_model_path
@@ -33,6 +34,7 @@ __all__ = [
     "collect_probes_of",
     "collect_statistics",
     "collect_statistics_of",
+    "count_batches",
     "count_tokens",
     "demo_model_path",
     "describe_device",
@@ -52,6 +54,7 @@ _HOMES = {
     "collect_probes_of": "collect",
     "collect_statistics": "collect",
     "collect_statistics_of": "collect",
+    "count_batches": "collect",
     "count_tokens": "collect",
     "demo_model_path": "convert",
     "describe_device": "doctor",

@@ -97,6 +97,11 @@ def count_tokens(model: CaptureModel, records: Sequence[str]) -> int:
     return sum(len(row.ids) for row in rows)
 
 
+def count_batches(model: CaptureModel, records: Sequence[str]) -> int:
+    """Return the number of forward passes in which ``collect_statistics`` reads some records."""
+    return sum(1 for _ in batches(record_rows(model, records), batch_tokens=model.batch_tokens))
+
+
 def collect_probes(
     model: CaptureModel,
     prompts: Sequence[str],

@@ -5,23 +5,31 @@ from __future__ import annotations
 import os
 import resource
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from heapq import nlargest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import torch
 
 from bridgex.capture.passes import decoder_pass
+from bridgex.capture.pieces import split_layer
 from bridgex.capture.quiet import quiet_transformers
 from bridgex.capture.recording import Shared, record, tensors_of
 from bridgex.capture.skeleton import HEAD, SURROUNDINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from bridgex.capture.pieces import Split
     from bridgex.capture.skeleton import Group, Skeleton
+
+Loading = Literal["ahead", "whole", "pieces"]
+"""How layers are loaded, fastest first: with the next one ahead, one by one, or in pieces."""
+
+LOADINGS: tuple[Loading, ...] = get_args(Loading)
 
 _LOADERS = 4  # Tensors that transformers reads at once.
 _HEAD_POSITIONS = 128
@@ -46,14 +54,16 @@ class Costs:
         The same of the decoder outside its layers, and of the head.
     layer, reading
         Parameters of the largest layer, and what reading it takes besides.
+    pieces, piece_reading
+        The same of a layer that is read in pieces: of those that are there together, at most.
     block
         What one batch needs within a layer besides its hidden states.
     token
         Hidden state and recorded arguments of one token.
     part
         Sums of one part of text.
-    read
-        Bytes of the checkpoint's tensors that one sweep reads.
+    read, layers_read
+        Bytes of the checkpoint's tensors that one sweep reads, and those of its layers.
     """
 
     base: int
@@ -61,28 +71,36 @@ class Costs:
     surroundings: int
     layer: int
     reading: int
+    pieces: int
+    piece_reading: int
     head: int
     block: int
     token: int
     part: int
     read: int
+    layers_read: int
 
     @property
     def resident(self) -> int:
         """Peak of a run that holds the whole model, over one part."""
         return self.base + self.weights + self.block + self.part
 
-    def fixed(self, *, ahead: bool) -> int:
+    def fixed(self, loading: Loading) -> int:
         """Peak of a sweep without the tokens that wait and their sums."""
-        if ahead:
-            layers = 2 * self.layer + self.reading + self.block
-        else:
-            layers = self.layer + max(self.reading, self.block)
-        return self.base + max(self.surroundings, layers, self.head)
+        layers = {
+            "ahead": 2 * self.layer + self.reading + self.block,
+            "whole": self.layer + max(self.reading, self.block),
+            "pieces": self.pieces + self.piece_reading + self.block,
+        }
+        return self.base + max(self.surroundings, layers[loading], self.head)
 
     def group(self, tokens: int, parts: int) -> int:
         """Bytes of the tokens of a group and their sums."""
         return tokens * self.token + parts * self.part
+
+    def probes(self, samples: int, sizes: Sequence[int]) -> int:
+        """Bytes of samples' activations in layers of some sizes, one of which is turned."""
+        return 4 * samples * (sum(sizes) + max(sizes))
 
 
 @dataclass(frozen=True)
@@ -95,23 +113,34 @@ class Budget:
         Bytes for the whole process (on another device than the CPU: on that device).
     costs
         What is needed, part by part.
-    ahead
-        Whether the next layer is read while one is in use.
     """
 
     limit: int
     costs: Costs
-    ahead: bool
 
     @property
-    def waiting(self) -> int:
-        """Bytes that are left for the tokens that share a sweep and their sums."""
-        return self.limit - self.costs.fixed(ahead=self.ahead)
+    def room(self) -> int:
+        """Bytes to fill with tokens that share a sweep and their sums.
 
-    @classmethod
-    def of(cls, costs: Costs, limit: int) -> Budget:
-        """Decide whether to read ahead: where as much as a layer is left besides."""
-        return cls(limit, costs, costs.fixed(ahead=True) + costs.layer <= limit)
+        So many that the next layer can be read ahead where that leaves as much as a layer, so many
+        that a whole layer fits where one does; otherwise ``most``.
+        """
+        ahead, whole = (self.limit - self.costs.fixed(loading) for loading in LOADINGS[:2])
+        if ahead >= self.costs.layer:
+            return ahead
+        return whole if whole > 0 else self.most
+
+    @property
+    def most(self) -> int:
+        """Bytes that fit beside as little of a layer as possible."""
+        return self.limit - min(self.costs.fixed(loading) for loading in LOADINGS)
+
+    def loading(self, waiting: int) -> Loading:
+        """Return the fastest way of loading layers beside bytes that wait."""
+        for loading in LOADINGS:
+            if self.costs.fixed(loading) + waiting <= self.limit:
+                return loading
+        return min(LOADINGS, key=self.costs.fixed)
 
 
 def measure(skeleton: Skeleton, *, batch_tokens: int, row_tokens: int, widths: list[int]) -> Costs:
@@ -129,26 +158,32 @@ def measure(skeleton: Skeleton, *, batch_tokens: int, row_tokens: int, widths: l
         Neurons of every layer.
     """
     layers = range(len(skeleton.layers))
-    groups = (*layers, SURROUNDINGS, HEAD)
+    names = {group: skeleton.names[group] for group in (*layers, SURROUNDINGS, HEAD)}
+    keys = {group: skeleton.keys[group] for group in names}
+    splits = [split_layer(skeleton, layer) for layer in layers]
+    pieces = [piece for split in splits for piece in (split.kept, *split.passing)]
     width = skeleton.decoder.config.hidden_size
     item = skeleton.network.dtype.itemsize
     tokens = max(batch_tokens, row_tokens)
     block = tokens * item * (_NEURON_COPIES * max(widths) + _STATE_COPIES * width)
     block += min(tokens, _BLOCK_TOKENS) * max(widths) * 9
     words = skeleton.network.config.get_text_config().vocab_size
-    used = [key for group in (*layers, SURROUNDINGS) for key in skeleton.keys[group]]
+    layer_keys = [key for layer in layers for key in keys[layer]]
     return Costs(
         base=_held() if skeleton.device.type == "cpu" else 0,
-        weights=sum(_parameter_bytes(skeleton, group) for group in groups)
-        + _reading_bytes(skeleton, [*used, *skeleton.keys[HEAD]]),
+        weights=sum(_parameter_bytes(skeleton, of) for of in names.values())
+        + _reading_bytes(skeleton, [key for of in keys.values() for key in of]),
         surroundings=_loading_bytes(skeleton, SURROUNDINGS) + tokens * width * item * 2,
-        layer=max(_parameter_bytes(skeleton, layer) for layer in layers),
-        reading=max(_reading_bytes(skeleton, skeleton.keys[layer]) for layer in layers),
+        layer=max(_parameter_bytes(skeleton, names[layer]) for layer in layers),
+        reading=max(_reading_bytes(skeleton, keys[layer]) for layer in layers),
+        pieces=max(_together(skeleton, split) for split in splits),
+        piece_reading=max(_reading_bytes(skeleton, piece.keys) for piece in pieces),
         head=_loading_bytes(skeleton, HEAD) + _HEAD_POSITIONS * words * (item + 4),
         block=block,
         token=_token_bytes(skeleton, row_tokens) + width * item,
         part=sum(widths) * _SUMS_BYTES,
-        read=sum(skeleton.checkpoint.tensors[key].bytes for key in used),
+        read=_stored_bytes(skeleton, [*layer_keys, *keys[SURROUNDINGS]]),
+        layers_read=_stored_bytes(skeleton, layer_keys),
     )
 
 
@@ -175,22 +210,34 @@ def _held() -> int:
 
 
 def _loading_bytes(skeleton: Skeleton, group: Group) -> int:
-    return _parameter_bytes(skeleton, group) + _reading_bytes(skeleton, skeleton.keys[group])
+    held = _parameter_bytes(skeleton, skeleton.names[group])
+    return held + _reading_bytes(skeleton, skeleton.keys[group])
 
 
-def _parameter_bytes(skeleton: Skeleton, group: Group) -> int:
-    return sum(skeleton.parameter(name).nbytes for name in skeleton.names[group])
+def _parameter_bytes(skeleton: Skeleton, names: Iterable[str]) -> int:
+    return sum(skeleton.parameter(name).nbytes for name in names)
+
+
+def _together(skeleton: Skeleton, split: Split) -> int:
+    """Return the bytes of the pieces of a layer that are there together, at most."""
+    return max(
+        sum(_parameter_bytes(skeleton, piece.names) for piece in moment) for moment in split.moments
+    )
+
+
+def _stored_bytes(skeleton: Skeleton, keys: Iterable[str]) -> int:
+    return sum(skeleton.checkpoint.tensors[key].bytes for key in keys)
 
 
 def _reading_bytes(skeleton: Skeleton, keys: Iterable[str]) -> int:
-    """Return what is held besides while tensors are read and put into another precision."""
+    """Return what is held besides while tensors are read, put together and converted."""
     item = skeleton.network.dtype.itemsize
-    stored = [skeleton.checkpoint.tensors[key] for key in keys]
-    return sum(
-        nlargest(
-            _LOADERS, (tensor.bytes for tensor in stored if tensor.bytes != item * tensor.size)
-        )
-    )
+    given = tuple(keys)
+    stored = [skeleton.checkpoint.tensors[key] for key in given]
+    converted = (tensor.bytes for tensor in stored if tensor.bytes != item * tensor.size)
+    parts = Counter(skeleton.places[key] for key in given)
+    joined = (skeleton.parameter(name).nbytes for name, count in parts.items() if count > 1)
+    return sum(nlargest(_LOADERS, converted)) + max(joined, default=0)
 
 
 def _token_bytes(skeleton: Skeleton, row_tokens: int) -> int:

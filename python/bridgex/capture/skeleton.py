@@ -20,13 +20,14 @@ from transformers.core_model_loading import (
 )
 from transformers.modeling_utils import LoadStateDictConfig
 
+from bridgex.capture.absent import absent
 from bridgex.capture.alignment import align
 from bridgex.capture.quiet import quiet_transformers
 from bridgex.capture.towers import find_decoder, keep_language, model_class
 from bridgex.errors import InvalidInputError, ModelSupportError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from transformers import PreTrainedConfig, PreTrainedModel
 
@@ -49,14 +50,18 @@ class Skeleton:
     Attributes
     ----------
     network, decoder, layers
-        The model, the part of it without the head, and the decoder's layers. Parameters are on
-        the meta device but while their group is loaded; buffers are real.
+        The model, the part of it without the head, and the decoder's layers. Parameters are
+        ``Absent`` but while their group is loaded; buffers are real.
     checkpoint
         Where parameters come from.
     keys
         For every group the checkpoint's tensors that it is made of.
     names
         For every group the parameters and persistent buffers that it must have.
+    places
+        For every tensor of the checkpoint the (first) parameter that it becomes.
+    tied
+        For every parameter that is in no file the one that it is the same as.
     device
         Where parameters are put.
     """
@@ -68,6 +73,7 @@ class Skeleton:
     device: torch.device
     keys: Mapping[Group, tuple[str, ...]]
     names: Mapping[Group, tuple[str, ...]]
+    places: Mapping[str, str]
     tied: Mapping[str, str]
     _loading: Any = field(repr=False)
 
@@ -87,22 +93,34 @@ class Skeleton:
         InvalidInputError
             When they cannot be read.
         """
-        with self.checkpoint.slices(self.keys[group]) as slices, quiet_transformers():
+        self.fill(_describe(group), self.keys[group], self.names[group])
+
+    def fill(self, what: str, keys: Iterable[str], names: Collection[str]) -> None:
+        """Read some parameters, as ``load`` does those of a group.
+
+        Parameters
+        ----------
+        what
+            What they are, for errors.
+        keys, names
+            The checkpoint's tensors, and the parameters that they make.
+        """
+        with self.checkpoint.slices(keys) as slices, quiet_transformers():
             try:
                 info, _ = convert_and_load_state_dict_in_model(self.network, slices, self._loading)
             except (OSError, RuntimeError, ValueError) as error:
                 raise InvalidInputError(
-                    f"the weights of {_describe(group)} could not be loaded: {error}",
+                    f"the weights of {what} could not be loaded: {error}",
                     hint="Download the model again, or check the disk and memory.",
                 ) from error
         for name, source in self.tied.items():
-            if name in self.names[group]:
+            if name in names:
                 _set(self.network, name, self.parameter(source))
-        align(map(self.parameter, self.names[group]))
-        absent = [name for name in self.names[group] if self.parameter(name).is_meta]
+        align(map(self.parameter, names))
+        absent = [name for name in names if self.parameter(name).is_meta]
         if absent or info.mismatched_keys or info.conversion_errors:
             raise ModelSupportError(
-                f"the checkpoint lacks parameters of {_describe(group)}, or they have other "
+                f"the checkpoint lacks parameters of {what}, or they have other "
                 f"shapes: {', '.join([*absent, *map(str, info.mismatched_keys)][:3])}",
                 hint="Use the complete weights of a causal language model.",
             )
@@ -114,11 +132,16 @@ class Skeleton:
 
     def drop(self, group: Group) -> None:
         """Forget the parameters of a group. Buffers stay: some come from no file."""
-        sources = [self.tied[name] for name in self.names[group] if name in self.tied]
-        for name in (*self.names[group], *sources):
+        self.empty(self.names[group])
+
+    def empty(self, names: Iterable[str]) -> None:
+        """Forget some parameters, and those that they are tied to."""
+        given = tuple(names)
+        sources = [self.tied[name] for name in given if name in self.tied]
+        for name in (*given, *sources):
             held = self.parameter(name)
             if isinstance(held, nn.Parameter):
-                _set(self.network, name, nn.Parameter(held.to("meta"), requires_grad=False))
+                _set(self.network, name, absent(held))
 
     def pretend(self, names: Iterable[str]) -> None:
         """Give parameters the value zero, in no memory: where only shapes are wanted."""
@@ -173,6 +196,8 @@ def make_skeleton(
     keys = groups.split(places)
     for name, source in tied.items():
         keys[groups.of(name)] += tuple(key for key, place in places.items() if place == source)
+    for name, parameter in list(network.named_parameters(remove_duplicate=False)):
+        _set(network, name, absent(parameter))
     return Skeleton(
         network=network,
         decoder=decoder,
@@ -181,6 +206,7 @@ def make_skeleton(
         device=device,
         keys=keys,
         names=names,
+        places=places,
         tied=tied,
         _loading=LoadStateDictConfig(
             device_map={"": device},

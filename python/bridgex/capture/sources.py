@@ -101,7 +101,7 @@ class Source:
         given = limit or available(self.device) * 9 // 10
         if mode == "auto" and costs.resident <= given:
             return None, None
-        return skeleton, Budget.of(costs, given)
+        return skeleton, Budget(given, costs)
 
     def skeleton(self) -> Skeleton:
         """Return the model without its parameters."""

@@ -6,9 +6,7 @@ parameters only one layer's are there (two while the next one is read in the bac
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from ctypes import CDLL
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +14,7 @@ import numpy as np
 import torch
 
 from bridgex.capture.batching import Row, batches, prompt_rows, record_rows
+from bridgex.capture.loading import loaded, loading_layers
 from bridgex.capture.not_finite import not_finite_error, shown_text
 from bridgex.capture.passes import decoder_pass
 from bridgex.capture.recorder import reading
@@ -25,24 +24,19 @@ from bridgex.capture.sums import Means, Sums
 from bridgex.schema import NeuronStatistics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
 
     from bridgex.capture.batching import Batch
     from bridgex.capture.choices import Question
-    from bridgex.capture.costs import Budget
+    from bridgex.capture.costs import Budget, Loading
     from bridgex.capture.models import CaptureModel
     from bridgex.capture.sites import SiteModule
-    from bridgex.capture.skeleton import Group, Skeleton
+    from bridgex.capture.skeleton import Skeleton
     from bridgex.capture.sums import Reading
     from bridgex.progress import Progress
-
-
-_LIBC = CDLL(None)
-_MMAP_THRESHOLD = -3
-_MMAP_BYTES = 1 << 20
 
 
 class _Waiting(NamedTuple):
@@ -64,6 +58,8 @@ class _Job:
         Makes what hears of the values of some layers, and takes it when all batches were there.
     finished
         Gets the rows of every batch and their last hidden states (row, token, width).
+    kept
+        Bytes of what is read.
     units
         By how much a batch advances the progress.
     """
@@ -72,6 +68,7 @@ class _Job:
     read: Callable[[int], Reading] | None = None
     keep: Callable[[Any], None] | None = None
     finished: Callable[[Batch, Tensor], None] | None = None
+    kept: int = 0
     units: Callable[[Batch], int] = lambda batch: len(batch.rows)
 
 
@@ -80,12 +77,14 @@ def sweep_statistics(
 ) -> list[NeuronStatistics]:
     """Return the statistics of several parts, as ``collect_statistics`` does of each."""
     found: list[list[NeuronStatistics]] = [[] for _ in parts]
+    costs = _budget(model).costs
 
     def job(records: Sequence[str], layers: list[NeuronStatistics]) -> _Job:
         return _Job(
             batches=list(batches(record_rows(model, records), batch_tokens=model.batch_tokens)),
             read=lambda layer: Sums(_sites(model, layer), model.device),
             keep=lambda sums: layers.append(sums.result(len(records))),
+            kept=costs.part,
             units=lambda batch: batch.ids.size,
         )
 
@@ -102,6 +101,8 @@ def sweep_probes(
 ) -> list[tuple[NDArray[np.float32], ...]]:
     """Return the activations of several lists of prompts, as ``collect_probes`` does of each."""
     found: list[list[NDArray[np.float32]]] = [[] for _ in parts]
+    costs = _budget(model).costs
+    sizes = model.provenance.layer_sizes if neurons is None else [len(rows) for rows in neurons]
 
     def job(prompts: Sequence[str], layers: list[NDArray[np.float32]]) -> _Job:
         def read(layer: int) -> Means:
@@ -111,6 +112,7 @@ def sweep_probes(
             batches=list(batches(prompt_rows(model, prompts), batch_tokens=model.batch_tokens)),
             read=read,
             keep=lambda means: layers.extend(means.result()),
+            kept=costs.probes(len(prompts), sizes),
         )
 
     _sweep(model, [job(*part) for part in zip(parts, found, strict=True)], progress)
@@ -141,7 +143,7 @@ def loaded_head(model: CaptureModel) -> Iterator[None]:
     if model.skeleton is None:
         yield
         return
-    with _loaded(model.skeleton, HEAD):
+    with loaded(model.skeleton, HEAD):
         yield
 
 
@@ -166,13 +168,13 @@ def _sweep(model: CaptureModel, jobs: Sequence[_Job], progress: Progress | None)
             for job in jobs:
                 _visit(model, job, (), layer)
         return
-    _let_go_at_once()
     waiting = _record(skeleton, jobs)
     share = _Share(jobs, progress)
-    with closing(_layers(skeleton, ahead=_budget(model).ahead)) as layers:
-        for layer in layers:
-            for job, items in zip(jobs, waiting, strict=True):
-                _visit(model, job, items, layer)
+    with loading_layers(skeleton, _loading(model, jobs)) as loaded_layer:
+        for layer in range(len(skeleton.layers)):
+            with loaded_layer(layer):
+                for job, items in zip(jobs, waiting, strict=True):
+                    _visit(model, job, items, layer)
             share.tell(layer + 1, len(skeleton.layers))
     if any(job.finished for job in jobs):
         _finish(skeleton, jobs, waiting)
@@ -183,6 +185,14 @@ def _skeleton(model: CaptureModel) -> Skeleton:
     return model.skeleton
 
 
+def _loading(model: CaptureModel, jobs: Sequence[_Job]) -> Loading:
+    """Return how layers are loaded beside what waits."""
+    tokens = sum(batch.ids.size for job in jobs for batch in job.batches)
+    kept = sum(job.kept for job in jobs)
+    budget = _budget(model)
+    return budget.loading(budget.costs.group(tokens, 0) + kept)
+
+
 def _budget(model: CaptureModel) -> Budget:
     assert model.budget is not None
     return model.budget
@@ -190,7 +200,7 @@ def _budget(model: CaptureModel) -> Budget:
 
 def _record(skeleton: Skeleton, jobs: Sequence[_Job]) -> list[list[_Waiting]]:
     shared = Shared()
-    with _loaded(skeleton, SURROUNDINGS):
+    with loaded(skeleton, SURROUNDINGS):
         return [
             [
                 _Waiting(batch, record(skeleton.layers, _pass(skeleton, batch), shared))
@@ -202,26 +212,6 @@ def _record(skeleton: Skeleton, jobs: Sequence[_Job]) -> list[list[_Waiting]]:
 
 def _pass(skeleton: Skeleton, batch: Batch) -> Callable[[], Any]:
     return decoder_pass(skeleton.decoder, batch.ids, skeleton.device)
-
-
-def _layers(skeleton: Skeleton, *, ahead: bool) -> Generator[int]:
-    """Yield the layers, each loaded; the next one is read meanwhile if there is room."""
-    count = len(skeleton.layers)
-    try:
-        with ThreadPoolExecutor(1) as background:
-            coming = background.submit(skeleton.load, 0)
-            for layer in range(count):
-                coming.result()
-                if ahead and layer + 1 < count:
-                    coming = background.submit(skeleton.load, layer + 1)
-                yield layer
-                skeleton.drop(layer)
-                _give_back()
-                if not ahead and layer + 1 < count:
-                    coming = background.submit(skeleton.load, layer + 1)
-    finally:
-        for layer in range(count):
-            skeleton.drop(layer)
 
 
 def _visit(model: CaptureModel, job: _Job, items: Sequence[_Waiting], layer: int) -> None:
@@ -262,23 +252,13 @@ def _finish(
     skeleton: Skeleton, jobs: Sequence[_Job], waiting: Sequence[Sequence[_Waiting]]
 ) -> None:
     """Hand out the decoder's output: what comes after its layers is applied."""
-    with _loaded(skeleton, SURROUNDINGS):
+    with loaded(skeleton, SURROUNDINGS):
         for job, items in zip(jobs, waiting, strict=True):
             if job.finished is None:
                 continue
             for batch, recorded in items:
                 output = finish(skeleton.layers, _pass(skeleton, batch), recorded)
                 job.finished(batch, output.last_hidden_state)
-
-
-@contextmanager
-def _loaded(skeleton: Skeleton, group: Group) -> Iterator[None]:
-    try:
-        skeleton.load(group)
-        yield
-    finally:
-        skeleton.drop(group)
-        _give_back()
 
 
 class _Share:
@@ -295,15 +275,3 @@ class _Share:
         if self._progress is not None and done > self._told:
             self._progress.advance(done - self._told)
         self._told = done
-
-
-def _give_back() -> None:
-    """Return freed memory to the system, where the allocator (glibc's) would keep it."""
-    if hasattr(_LIBC, "malloc_trim"):
-        _LIBC.malloc_trim(0)
-
-
-def _let_go_at_once() -> None:
-    """Have memory for tensors returned as it is freed; glibc raises the size for that itself."""
-    if hasattr(_LIBC, "mallopt"):
-        _LIBC.mallopt(_MMAP_THRESHOLD, _MMAP_BYTES)

@@ -27,10 +27,25 @@ _MEMORY = {
     "surroundings": "embeddings and what else is outside the layers",
     "layer": "parameters of the largest layer",
     "reading": "what reading a layer takes besides, in another precision",
+    "pieces": "what is there together of a layer that is read in pieces",
+    "piece_reading": "what reading a piece takes besides",
     "head": "the head, at 128 positions",
     "block": "one batch within a layer",
     "token": "a token that waits: hidden state and arguments",
     "part": "sums of a part of text",
+}
+
+
+_LAYERS = {
+    "ahead": "2 layer + reading + block",
+    "whole": "layer + max(reading, block)",
+    "pieces": "pieces + piece_reading + block",
+}
+
+_FITS = {
+    "ahead": "one layer at a time and the next one fit",
+    "whole": "one layer at a time fits",
+    "pieces": "one layer at a time does not fit, in pieces it does",
 }
 
 
@@ -63,7 +78,8 @@ def command(
 ) -> int:
     """Say what a capture will need of memory, disk and reading, and which mode it takes.
 
-    No parameter is read. Exits with 3 if not even one layer fits beside a part of text.
+    No parameter is read. Exits with 3 if not even pieces of a layer fit beside a
+    part of text.
     """
     if lexicons and (source is None or target is None):
         raise click.UsageError("--lexicon needs --source and --target")
@@ -94,9 +110,10 @@ def _answer(model: str, found: Plan) -> Answer:
         "model": model,
         "mode": found.mode,
         "memory_limit": found.limit,
+        "smallest_limit": found.smallest_limit,
         "resident_peak": found.resident_peak,
         "sweep_peak": found.sweep_peak,
-        "reads_ahead": found.ahead,
+        "loading": found.loading,
         "group_bytes": found.group,
         "tokens": found.tokens,
         "words": found.words,
@@ -110,12 +127,13 @@ def _answer(model: str, found: Plan) -> Answer:
 
 
 def _tables(model: str, found: Plan, costs: dict[str, int]) -> list[Table]:
-    layers = "2 layer + reading + block" if found.ahead else "layer + max(reading, block)"
+    layers = _LAYERS[found.loading]
     limit = human(found.limit)
     verdict = {
         "resident": f"resident: the whole model fits into {limit}",
-        "sweep": f"sweep: one layer at a time fits into {limit}",
-        "none": f"a layer and a part of text do not fit into {limit}",
+        "sweep": f"sweep: {_FITS[found.loading]} into {limit}",
+        "none": f"a layer and a part of text do not fit into {limit}, but into "
+        f"{human(found.smallest_limit)}",
     }[found.mode]
     peaks = Table(
         "Peaks",
@@ -135,12 +153,16 @@ def _tables(model: str, found: Plan, costs: dict[str, int]) -> list[Table]:
         ("", "", ""),
         [
             ("tokens", f"{found.tokens:,}", f"of texts and prompts, in {found.parts:,} parts"),
-            ("sweeps", f"{found.sweeps:,}", f"{human(found.costs.read)} are read in each"),
+            ("sweeps", f"{found.sweeps:,}", f"{human(found.bytes_read)} are read{_again(found)}"),
             ("store", human(found.store), "of arrays, before compression"),
         ],
     )
     parts = [(name, human(costs[name]), text) for name, text in _MEMORY.items()]
     return [Table(f"{model}: {verdict}", ("", "memory", ""), parts), peaks, work]
+
+
+def _again(found: Plan) -> str:
+    return ", the layers once for every batch" if found.loading == "pieces" else " in all"
 
 
 def human(count: int) -> str:

@@ -51,10 +51,10 @@ def corpus_bytes(model: CaptureModel, part: CorpusPart) -> int:
 def word_bytes(model: CaptureModel, part: WordPart, form: ProbeForm) -> int:
     """Return the bytes that a part of a word list takes: its prompts and its activations."""
     assert model.budget is not None
-    sizes = model.provenance.layer_sizes
-    kept = sum(form.row_counts(sizes)) + max(form.row_counts(sizes))
+    costs = model.budget.costs
+    sizes = form.row_counts(model.provenance.layer_sizes)
     tokens = count_tokens(model, probe_prompts(part.place.pair, part.records))
-    return model.budget.costs.group(tokens, 0) + 4 * len(part.records) * kept
+    return costs.group(tokens, 0) + costs.probes(len(part.records), sizes)
 
 
 def _groups(
@@ -63,19 +63,19 @@ def _groups(
     if model.budget is None:
         yield from ((part,) for part in parts)
         return
-    room = model.budget.waiting
+    budget = model.budget
     group: list[T] = []
     used = 0
     for part in parts:
         size = bytes_of(part)
-        if size > room:
+        if size > budget.most:
             raise InvalidInputError(
-                f"a part of text was expected to fit into --memory-limit {model.budget.limit:,} "
-                f"bytes beside a layer; it would into {model.budget.limit - room + size:,}",
+                f"a part of text was expected to fit into --memory-limit {budget.limit:,} "
+                f"bytes beside a layer; it would into {budget.limit - budget.most + size:,}",
                 hint="Raise the limit, or make the store with a smaller --part-bytes or "
                 "--probe-block.",
             )
-        if group and used + size > room:
+        if group and used + size > budget.room:
             yield tuple(group)
             group, used = [], 0
         group.append(part)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from bridgex.capture import count_tokens
+from bridgex.capture import count_batches, count_tokens
 from bridgex.corpora import PART_BYTES, PROBE_BLOCK, split_parts, split_words
 from bridgex.engines.groups import corpus_bytes, corpus_groups, word_bytes, word_groups
 from bridgex.prompts import probe_prompts
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from bridgex.capture import CaptureModel
-    from bridgex.capture.costs import Costs
+    from bridgex.capture.costs import Budget, Costs, Loading
     from bridgex.corpora import CorpusPart, WordPart
     from bridgex.lexicon import Lexicon
     from bridgex.schema import GoldFilter
@@ -33,16 +33,19 @@ class Plan:
     mode
         ``resident`` where the whole model fits into the limit, else ``sweep``, or ``none`` where
         a layer does not fit either.
-    limit
-        Bytes that may be used.
+    limit, smallest_limit
+        Bytes that may be used, and the fewest that would do.
     costs
         Memory, part by part.
-    ahead
-        Whether a sweep reads the next layer while one is in use.
+    loading
+        How a sweep loads layers beside the largest group: ``ahead``, the next one while one is in
+        use, ``whole``, one by one, or in ``pieces``, every time that a batch passes through them.
     tokens, words, parts
         Tokens of the texts, word pairs, and the parts in which they are stored.
     sweeps
-        How often a sweep reads the parameters.
+        How often all that shares a sweep goes through the layers.
+    bytes_read
+        Bytes of parameters that all sweeps read.
     group
         Bytes of the largest group of tokens that shares a sweep.
     store
@@ -51,12 +54,14 @@ class Plan:
 
     mode: Literal["resident", "sweep", "none"]
     limit: int
+    smallest_limit: int
     costs: Costs
-    ahead: bool
+    loading: Loading
     tokens: int
     words: int
     parts: int
     sweeps: int
+    bytes_read: int
     group: int
     store: int
 
@@ -68,12 +73,7 @@ class Plan:
     @property
     def sweep_peak(self) -> int:
         """Bytes at the peak of a sweep."""
-        return self.costs.fixed(ahead=self.ahead) + self.group
-
-    @property
-    def bytes_read(self) -> int:
-        """Bytes of parameters that all sweeps read."""
-        return self.sweeps * self.costs.read
+        return self.costs.fixed(self.loading) + self.group
 
 
 def plan(
@@ -105,19 +105,22 @@ def plan(
     blocks = list(split_words(words, pair=lexicon.pair, block=PROBE_BLOCK)) if lexicon else []
     prompts = probe_prompts(lexicon.pair, words) if lexicon else []
     largest = max((*_sizes(model, parts), *_word_sizes(model, blocks)), default=0)
-    fits = budget.waiting >= largest
-    sweeps, group = _sweeps(model, parts, blocks, gold) if fits else (0, largest)
+    fits = largest <= budget.most
+    groups = _groups(model, parts, blocks, gold) if fits else []
+    group = max((one.bytes for one in groups), default=largest)
     resident = budget.costs.resident <= budget.limit
     return Plan(
         mode="resident" if resident else "sweep" if fits else "none",
         limit=budget.limit,
+        smallest_limit=min(budget.limit - budget.most + largest, budget.costs.resident),
         costs=budget.costs,
-        ahead=budget.ahead,
+        loading=budget.loading(group),
         tokens=sum(count_tokens(model, part.records) for part in parts)
         + count_tokens(model, prompts),
         words=len(words),
         parts=len(parts) + len(blocks),
-        sweeps=sweeps,
+        sweeps=sum(one.sweeps for one in groups),
+        bytes_read=sum(one.bytes_read(budget) for one in groups),
         group=group,
         store=model.provenance.neuron_count * (28 * len(parts) + 4 * len(words)),
     )
@@ -131,13 +134,33 @@ def _word_sizes(model: CaptureModel, parts: Iterable[WordPart]) -> list[int]:
     return [word_bytes(model, part, FULL_PROBES) for part in parts]
 
 
-def _sweeps(
+class _Group(NamedTuple):
+    """What shares its sweeps: its bytes, the forward passes of one sweep, and how many sweeps."""
+
+    bytes: int
+    batches: int
+    sweeps: int
+
+    def bytes_read(self, budget: Budget) -> int:
+        """Return the bytes of parameters that are read: in pieces once more for every batch."""
+        costs = budget.costs
+        again = self.batches - 1 if budget.loading(self.bytes) == "pieces" else 0
+        return self.sweeps * (costs.read + again * costs.layers_read)
+
+
+def _groups(
     model: CaptureModel,
     parts: Iterable[CorpusPart],
     blocks: Iterable[WordPart],
     gold: GoldFilter,
-) -> tuple[int, int]:
-    """Return how often the parameters are read, and the bytes of the largest group."""
-    texts = [sum(_sizes(model, group)) for group in corpus_groups(model, parts)]
-    lists = [sum(_word_sizes(model, group)) for group in word_groups(model, blocks, FULL_PROBES)]
-    return len(texts) + _PASSES[gold] * len(lists), max([*texts, *lists], default=0)
+) -> list[_Group]:
+    """Return the groups that parts will form."""
+    found = []
+    for texts in corpus_groups(model, parts):
+        batches = sum(count_batches(model, part.records) for part in texts)
+        found.append(_Group(sum(_sizes(model, texts)), batches, 1))
+    for words in word_groups(model, blocks, FULL_PROBES):
+        prompts = [probe_prompts(part.place.pair, part.records) for part in words]
+        batches = sum(count_batches(model, asked) for asked in prompts)
+        found.append(_Group(sum(_word_sizes(model, words)), batches, _PASSES[gold]))
+    return found
