@@ -242,16 +242,10 @@ def _reading_bytes(skeleton: Skeleton, keys: Iterable[str]) -> int:
 
 def _token_bytes(skeleton: Skeleton, row_tokens: int) -> int:
     """Return the bytes of what is recorded of a token besides its hidden state."""
-    names = skeleton.names[SURROUNDINGS]
     ids = np.zeros((1, row_tokens), dtype=np.int64)
-    skeleton.pretend(names)
-    try:
-        with quiet_transformers():
-            recorded = record(
-                skeleton.layers, decoder_pass(skeleton.decoder, ids, skeleton.device), Shared()
-            )
-    finally:
-        skeleton.drop(SURROUNDINGS)
+    run = decoder_pass(skeleton.decoder, ids, skeleton.device)
+    with skeleton.pretended(SURROUNDINGS), quiet_transformers():
+        recorded = record(skeleton.layers, run, Shared())
     storages: dict[int, int] = {
         tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
         for call in recorded.calls

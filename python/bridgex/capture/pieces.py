@@ -8,7 +8,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
 from torch import nn
 
 if TYPE_CHECKING:
@@ -122,9 +121,7 @@ def _hooked(skeleton: Skeleton, piece: Piece) -> Sequence[RemovableHandle]:
 
 def _read(skeleton: Skeleton, piece: Piece) -> None:
     if piece.names:
-        # The pass is in inference mode, parameters read then could not be replaced outside of it.
-        with torch.inference_mode(mode=False):
-            skeleton.fill(piece.path, piece.keys, piece.names)
+        skeleton.fill(piece.path, piece.keys, piece.names)
 
 
 def _path_of(skeleton: Skeleton, layer: int) -> str:

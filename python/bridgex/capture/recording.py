@@ -126,6 +126,38 @@ def finish(layers: Sequence[nn.Module], run: Callable[[], Any], recorded: Record
         return run()
 
 
+def call_of_rows(call: Call, rows: slice, *, alike: Call) -> Call:
+    """Return how a layer is called with some rows of a batch.
+
+    Parameters
+    ----------
+    call
+        How it is called with all of them.
+    rows
+        Which ones.
+    alike
+        How it is called with any batch of as many rows and as long ones. What has another shape
+        there tells which axis is that of the rows, or of the rows times something.
+    """
+    args, kwargs = _of_rows([call.args, call.kwargs], [alike.args, alike.kwargs], rows)
+    return Call(args, kwargs, call.keyword)
+
+
+def _of_rows(value: Any, alike: Any, rows: slice) -> Any:
+    if isinstance(value, torch.Tensor):
+        for axis, (size, wanted) in enumerate(zip(value.shape, alike.shape, strict=True)):
+            if size != wanted:
+                each = wanted // (rows.stop - rows.start)
+                return value.narrow(axis, rows.start * each, wanted)
+        return value
+    if isinstance(value, tuple | list):
+        pairs = zip(value, alike, strict=True)
+        return type(value)([_of_rows(item, other, rows) for item, other in pairs])
+    if isinstance(value, dict):
+        return {name: _of_rows(item, alike[name], rows) for name, item in value.items()}
+    return value
+
+
 def tensors_of(value: Any) -> Iterator[Tensor]:
     """Yield the tensors in nested sequences and dictionaries."""
     if isinstance(value, torch.Tensor):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ from bridgex.capture.towers import find_decoder, keep_language, model_class
 from bridgex.errors import InvalidInputError, ModelSupportError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from transformers import PreTrainedConfig, PreTrainedModel
 
@@ -143,12 +144,19 @@ class Skeleton:
             if isinstance(held, nn.Parameter):
                 _set(self.network, name, absent(held))
 
-    def pretend(self, names: Iterable[str]) -> None:
-        """Give parameters the value zero, in no memory: where only shapes are wanted."""
-        for name in names:
-            held = self.parameter(name)
-            zeros = torch.zeros((), dtype=held.dtype, device=self.device).expand(held.shape)
-            _set(self.network, name, nn.Parameter(zeros, requires_grad=False))
+    @contextmanager
+    def pretended(self, group: Group) -> Iterator[None]:
+        """Have zeros for the parameters of a group, in no memory: where only shapes matter."""
+        try:
+            for name in self.names[group]:
+                held = self.parameter(name)
+                if isinstance(held, nn.Parameter):
+                    zeros = torch.zeros((), dtype=held.dtype, device=self.device)
+                    zeros = nn.Parameter(zeros.expand(held.shape), requires_grad=False)
+                    _set(self.network, name, zeros)
+            yield
+        finally:
+            self.drop(group)
 
 
 def make_skeleton(

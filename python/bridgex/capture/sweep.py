@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from bridgex.capture.batching import Row, batches, prompt_rows, record_rows
 from bridgex.capture.loading import loaded, loading_layers
-from bridgex.capture.not_finite import not_finite_error, shown_text
+from bridgex.capture.memory import Halving
 from bridgex.capture.passes import decoder_pass
 from bridgex.capture.recorder import reading
-from bridgex.capture.recording import Recorded, Shared, finish, record
+from bridgex.capture.recording import Shared, finish, record
 from bridgex.capture.skeleton import HEAD, SURROUNDINGS
 from bridgex.capture.sums import Means, Sums
+from bridgex.capture.visits import Visit, Waiting
 from bridgex.schema import NeuronStatistics
 
 if TYPE_CHECKING:
@@ -37,13 +38,6 @@ if TYPE_CHECKING:
     from bridgex.capture.skeleton import Skeleton
     from bridgex.capture.sums import Reading
     from bridgex.progress import Progress
-
-
-class _Waiting(NamedTuple):
-    """A batch and where it is on its way."""
-
-    batch: Batch
-    recorded: Recorded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +149,8 @@ def _sweep(model: CaptureModel, jobs: Sequence[_Job], progress: Progress | None)
     ModelSupportError
         When the layers cannot be run one at a time, or one was not read with every token.
     InvalidInputError
-        When an activation is no number, or the parameters cannot be read.
+        When an activation is no number, the parameters cannot be read, or memory does not suffice
+        for a single row.
 
     Notes
     -----
@@ -163,10 +158,11 @@ def _sweep(model: CaptureModel, jobs: Sequence[_Job], progress: Progress | None)
     embeddings), and what one batch needs in a layer.
     """
     skeleton = _skeleton(model)
+    halving = Halving()
     if not any(job.batches for job in jobs):
         for layer in range(len(skeleton.layers)):
             for job in jobs:
-                _visit(model, job, (), layer)
+                _visit(model, job, (), layer, halving)
         return
     waiting = _record(skeleton, jobs)
     share = _Share(jobs, progress)
@@ -174,8 +170,9 @@ def _sweep(model: CaptureModel, jobs: Sequence[_Job], progress: Progress | None)
         for layer in range(len(skeleton.layers)):
             with loaded_layer(layer):
                 for job, items in zip(jobs, waiting, strict=True):
-                    _visit(model, job, items, layer)
+                    _visit(model, job, items, layer, halving)
             share.tell(layer + 1, len(skeleton.layers))
+    halving.tell(model.reporter)
     if any(job.finished for job in jobs):
         _finish(skeleton, jobs, waiting)
 
@@ -198,12 +195,12 @@ def _budget(model: CaptureModel) -> Budget:
     return model.budget
 
 
-def _record(skeleton: Skeleton, jobs: Sequence[_Job]) -> list[list[_Waiting]]:
+def _record(skeleton: Skeleton, jobs: Sequence[_Job]) -> list[list[Waiting]]:
     shared = Shared()
     with loaded(skeleton, SURROUNDINGS):
         return [
             [
-                _Waiting(batch, record(skeleton.layers, _pass(skeleton, batch), shared))
+                Waiting(batch, record(skeleton.layers, _pass(skeleton, batch), shared))
                 for batch in job.batches
             ]
             for job in jobs
@@ -214,24 +211,19 @@ def _pass(skeleton: Skeleton, batch: Batch) -> Callable[[], Any]:
     return decoder_pass(skeleton.decoder, batch.ids, skeleton.device)
 
 
-def _visit(model: CaptureModel, job: _Job, items: Sequence[_Waiting], layer: int) -> None:
-    module = _skeleton(model).layers[layer]
+def _visit(
+    model: CaptureModel, job: _Job, items: Sequence[Waiting], layer: int, halving: Halving
+) -> None:
     if job.read is None:
-        for _, recorded in items:
-            with torch.inference_mode():
-                recorded.hidden.copy_(recorded.calls[layer].run(module, recorded.hidden))
+        visit = Visit(model, layer, halving, None)
+        for waiting in items:
+            visit.run(waiting)
         return
     into = job.read(layer)
     with reading(_sites(model, layer), into.add) as meter:
-        for batch, recorded in items:
-            into.open(batch)
-            with torch.inference_mode(), meter.forward(batch.ids.size):
-                after = recorded.calls[layer].run(module, recorded.hidden)
-            found = into.not_finite()
-            if found is not None:
-                raise not_finite_error(model, found, _where(model, batch))
-            into.keep()
-            recorded.hidden.copy_(after)
+        visit = Visit(model, layer, halving, (into, meter))
+        for waiting in items:
+            visit.run(waiting)
     if job.keep:
         job.keep(into)
 
@@ -240,17 +232,7 @@ def _sites(model: CaptureModel, layer: int) -> list[SiteModule]:
     return [site for site in model.sites if site.layer == layer]
 
 
-def _where(model: CaptureModel, batch: Batch) -> str:
-    """Say on which text a layer gave what is no number."""
-    text = shown_text(model, batch.ids[0])
-    if len(batch.rows) == 1:
-        return f"on {text!r}"
-    return f"in a batch of {len(batch.rows)} texts, {text!r} the first of them"
-
-
-def _finish(
-    skeleton: Skeleton, jobs: Sequence[_Job], waiting: Sequence[Sequence[_Waiting]]
-) -> None:
+def _finish(skeleton: Skeleton, jobs: Sequence[_Job], waiting: Sequence[Sequence[Waiting]]) -> None:
     """Hand out the decoder's output: what comes after its layers is applied."""
     with loaded(skeleton, SURROUNDINGS):
         for job, items in zip(jobs, waiting, strict=True):
