@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from transformers import AutoConfig
 
 from bridgex.capture import batching, doctor, load_model
 from bridgex.capture.doctor import examine_model, read_config
+from bridgex.capture.experts import Routing, reading_experts
 from bridgex.capture.families import FAMILIES, WRAPPERS
 from bridgex.capture.recorder import reading
 from bridgex.capture.shrink import random_model, shrink
@@ -60,7 +62,13 @@ def states(directory: Path) -> dict[str, str]:
     return {finding.check: finding.state for finding in examine_model(directory)}
 
 
-@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gemma3_text", "bloom", "phi3"])
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        "llama", "gpt2", "gemma3_text", "bloom", "phi3",
+        "mixtral", "qwen2_moe", "qwen3_moe", "olmoe", "deepseek_v3", "gpt_oss",
+    ],
+)  # fmt: skip
 def test_a_family_passes(architecture: str, config_of: Callable[..., Path]) -> None:
     assert states(config_of(architecture)) == dict.fromkeys(CHECKS, "ok")
 
@@ -201,7 +209,47 @@ def test_random_weights_are_the_same_every_time() -> None:
         assert torch.equal(left, right)
 
 
-def test_a_model_with_routed_experts_is_refused(config_of: Callable[..., Path]) -> None:
-    [finding] = examine_model(config_of("mixtral"))
-    assert (finding.check, finding.state) == ("capture", "wrong")
-    assert "without routed experts was expected, mixtral" in finding.detail
+def test_a_token_that_an_expert_loses_is_found(
+    config_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = Routing.counted
+
+    def without_the_last(routing: Routing, tokens: torch.Tensor) -> tuple[torch.Tensor, Routing]:
+        fewer = tokens.clone()
+        fewer[tokens.nonzero()[-1]] = False
+        return counted(routing, fewer)
+
+    monkeypatch.setattr(Routing, "counted", without_the_last)
+    wrong = [check for check, state in states(config_of("mixtral")).items() if state == "wrong"]
+    assert wrong == [
+        "statistics of act",
+        "probes of act",
+        "statistics of post",
+        "probes of post",
+        "batches of another size",
+    ]
+
+
+def test_a_reader_of_experts_that_is_left_is_found(
+    config_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = []
+
+    @contextmanager
+    def leaving(sites: Any, consume: Any) -> Any:
+        with reading(sites, consume) as meter:
+            yield meter
+        left.append(reading_experts(sites[0].module, lambda *_: None))
+        left[0].__enter__()
+
+    monkeypatch.setattr(doctor, "reading", leaving)
+    (outputs,) = [
+        one for one in examine_model(config_of("mixtral")) if one.check.startswith("outputs")
+    ]
+    assert (outputs.state, outputs.detail) == ("wrong", "equal bits, 1 hooks left afterwards")
+
+
+def test_experts_are_said(config_of: Callable[..., Path]) -> None:
+    found = {one.check: one.detail for one in examine_model(config_of("deepseek_v3"))}
+    assert found["architecture"].startswith("deepseek_v3: act and post of experts within mlp.exp")
+    assert found["neurons"].endswith("; 256 experts of 2,048")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +60,24 @@ def test_a_sweep_equals_the_resident_model(architecture: str, open_model: OpenMo
     for word, other in zip(choose(swept, rows, starts), choose(whole, rows, starts), strict=True):
         np.testing.assert_array_equal(word, other)
     assert_on_meta(swept)
+
+
+def test_a_layer_without_neurons_is_passed_through(open_model: OpenModel) -> None:
+    def partial(mode: str) -> CaptureModel:
+        model = open_model(mode=mode)
+        sites = tuple(site for site in model.sites if site.layer != 1)
+        return replace(
+            model, sites=sites, provenance=replace(model.provenance, layer_sizes=(24, 0, 24))
+        )
+
+    whole, swept = partial("resident"), partial("sweep")
+    assert_equal(collect_statistics(swept, RECORDS), collect_statistics(whole, RECORDS))
+    neurons = [np.arange(3), np.arange(0), np.arange(24)]
+    for wanted, shapes in ((None, (24, 0, 24)), (neurons, (3, 0, 24))):
+        found = [collect_probes(model, TEXTS, neurons=wanted) for model in (swept, whole)]
+        assert [layer.shape for layer in found[0]] == [(size, len(TEXTS)) for size in shapes]
+        for left, right in zip(*found, strict=True):
+            np.testing.assert_array_equal(left, right)
 
 
 def test_several_word_lists_share_their_sweeps(open_model: OpenModel) -> None:

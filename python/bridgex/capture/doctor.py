@@ -12,13 +12,14 @@ import torch
 from transformers import AutoConfig
 
 from bridgex.capture.collect import collect_probes, collect_statistics
+from bridgex.capture.experts import is_read
 from bridgex.capture.models import load_model
 from bridgex.capture.passes import decoder_pass
-from bridgex.capture.plain import has_definition, plain_values
+from bridgex.capture.plain import plain_values, undefined
 from bridgex.capture.quiet import quiet_transformers
 from bridgex.capture.recorder import reading
 from bridgex.capture.shrink import write_small
-from bridgex.capture.sites import locate_sites
+from bridgex.capture.sites import layer_experts, layer_sizes, locate_sites
 from bridgex.capture.towers import family_of, find_decoder, model_class
 from bridgex.errors import BridgexError, InvalidInputError, ModelSupportError, NotFoundError
 from bridgex.schema import Finding
@@ -130,13 +131,13 @@ def read_config(
 def _row(config: PreTrainedConfig) -> Finding:
     architecture = config.get_text_config().model_type
     family = family_of(config)
-    if family.experts is not None or family.block is None:
-        raise ModelSupportError(
-            f"a model without routed experts was expected, {architecture} has them",
-            hint="It can be captured; it cannot be examined.",
-        )
-    after, before = family.block
-    return Finding("architecture", "ok", f"{architecture}: act after {after}, post before {before}")
+    ways = [
+        f"act after {block.activation}, post before {block.down_projection}"
+        for block in (family.block, family.shared)
+        if block is not None
+    ]
+    routed = [] if family.experts is None else [f"act and post of experts within {family.experts}"]
+    return Finding("architecture", "ok", f"{architecture}: {'; '.join([*routed, *ways])}")
 
 
 def _sizes(config: PreTrainedConfig, *, trust_remote_code: bool) -> Finding:
@@ -148,11 +149,14 @@ def _sizes(config: PreTrainedConfig, *, trust_remote_code: bool) -> Finding:
         raise _not_built("the model", error) from error
     decoder = find_decoder(model)
     text = decoder.config
-    sites = locate_sites(decoder, text.num_hidden_layers, text.model_type, "act")
-    widths = sorted({site.width for site in sites})
-    span = f"{widths[0]:,}" if len(widths) == 1 else f"{widths[0]:,} to {widths[-1]:,}"
-    total = sum(site.width for site in sites)
-    return Finding("neurons", "ok", f"{len(sites)} layers of {span}, {total:,} in all")
+    layers = text.num_hidden_layers
+    sites = locate_sites(decoder, layers, text.model_type, "act")
+    sizes = layer_sizes(sites, layers)
+    span = f"{max(sizes):,}" if len(set(sizes)) == 1 else f"{min(sizes):,} to {max(sizes):,}"
+    detail = f"{layers} layers of {span}, {sum(sizes):,} in all"
+    routed = sorted({one for one in layer_experts(sites, layers) if one.expert_count})
+    kinds = ", ".join(f"{one.expert_count} experts of {one.width:,}" for one in routed)
+    return Finding("neurons", "ok", f"{detail}; {kinds}" if routed else detail)
 
 
 def _write(config: PreTrainedConfig, directory: Path) -> Finding:
@@ -199,43 +203,55 @@ def _checked(check: str, run: Callable[[], tuple[bool, str]]) -> Finding:
 
 
 def _definitions(model: CaptureModel) -> Iterator[Finding]:
-    unknown = {type(one.module).__name__ for one in model.sites if not has_definition(one.module)}
+    unknown = {undefined(one) for one in model.sites} - {None}
     if unknown:
-        names = ", ".join(sorted(unknown))
+        names = ", ".join(sorted(map(str, unknown)))
         yield Finding("non-linearity", "note", f"{names} is taken as the library computes it")
 
 
 def _plain(model: CaptureModel) -> list[np.ndarray[Any, np.dtype[np.float64]]]:
-    """Return the neurons of all layers (token, neuron) for every text."""
+    """Return the neurons of all layers (token, neuron) for every text; NaN if not routed there."""
     site = model.provenance.site
     return [np.hstack(plain_values(model, text, site)) for text in TEXTS]
 
 
 def _statistics(model: CaptureModel) -> tuple[bool, str]:
     values = np.vstack(_plain(model))
+    routed = np.isfinite(values)
+    values = np.where(routed, values, 0)
     found = collect_statistics(model, TEXTS)
     scale = float(np.abs(values).max())
-    near_zero = (np.abs(values) < _TOLERANCE * scale).sum(0)
+    near_zero = (routed & (np.abs(values) < _TOLERANCE * scale)).sum(0)
     counts = np.abs(found.positive_count - (values > 0).sum(0))
     sums = np.abs(found.sum - values.sum(0)).max() / (scale * len(values))
     squares = np.abs(found.sum_squares - (values**2).sum(0)).max() / (scale**2 * len(values))
-    largest = np.abs(found.maximum - values.max(0)).max() / scale
+    reached = routed.any(0)
+    highest = np.where(routed, values, -np.inf).max(0)[reached]
+    largest = np.abs(found.maximum[reached] - highest).max() / scale
     passed = (
         found.token_count == len(values)
+        and np.array_equal(found.seen, routed.sum(0))
+        and bool(np.isneginf(found.maximum[~reached]).all())
         and bool((counts <= near_zero).all())
         and max(sums, squares, largest) < _TOLERANCE
     )
     return passed, (
-        f"{found.token_count} tokens of {len(values)}, {counts.sum():,} of {values.size:,} counts "
+        f"{found.token_count} tokens of {len(values)}, {counts.sum():,} of {routed.sum():,} counts "
         f"differ, sums by {sums:.0e}, maxima by {largest:.0e} from a plain loop"
     )
 
 
 def _probes(model: CaptureModel) -> tuple[bool, str]:
-    means = np.stack([text.mean(0) for text in _plain(model)], axis=1)
+    means = np.stack([_routed_mean(text) for text in _plain(model)], axis=1)
     found = np.vstack(collect_probes(model, TEXTS))
     difference = float(np.abs(found - means).max() / np.abs(means).max())
     return difference < _TOLERANCE, f"means differ by {difference:.0e} from a plain loop"
+
+
+def _routed_mean(values: np.ndarray[Any, np.dtype[np.float64]]) -> Any:
+    """Return means (neuron,) over the tokens that a neuron sees; 0 where it sees none."""
+    routed = np.isfinite(values)
+    return np.where(routed, values, 0).sum(0) / np.maximum(routed.sum(0), 1)
 
 
 def _batches(directory: Path, device: str) -> tuple[bool, str]:
@@ -249,7 +265,8 @@ def _batches(directory: Path, device: str) -> tuple[bool, str]:
 def compare_statistics(one: NeuronStatistics, other: NeuronStatistics) -> tuple[bool, str]:
     """Return whether two differ by rounding alone, and by how much."""
     counts = int(np.abs(one.positive_count - other.positive_count).sum())
-    seen = max(1, one.token_count * one.positive_count.size)
+    counts += int(np.abs(one.seen - other.seen).sum())
+    seen = max(1, int(one.seen.sum()))
     sums = float(np.abs(one.sum - other.sum).max() / np.abs(other.sum).max())
     passed = one.token_count == other.token_count and counts <= _COUNTS * seen
     detail = f"{counts:,} of {seen:,} counts differ, sums by {sums:.0e}"
@@ -269,7 +286,7 @@ def _outputs(model: CaptureModel) -> tuple[bool, str]:
     with reading(model.sites, lambda *_: None) as meter, meter.forward(ids.size):
         read = run()
     left = sum(
-        len(module._forward_hooks) + len(module._forward_pre_hooks)  # noqa: SLF001  (no other way)
+        len(module._forward_hooks) + len(module._forward_pre_hooks) + is_read(module)  # noqa: SLF001  (no other way)
         for module in model.model.modules()
     )
     same = torch.equal(free, read)

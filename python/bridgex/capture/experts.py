@@ -93,6 +93,11 @@ def reading_experts(module: nn.Module, read: Read) -> Iterator[None]:
         del _readers[module]
 
 
+def is_read(module: nn.Module) -> bool:
+    """Tell whether a layer's experts are being read."""
+    return module in _readers
+
+
 def halved_gate(experts: Any, projected: Tensor) -> Tensor:
     """Return the activations of experts whose gate is the first half of what they project."""
     gate = projected.chunk(2, dim=-1)[0] if experts.has_gate else projected
@@ -118,7 +123,7 @@ def _compute(
     projected = _project(module, name, hidden_states[tokens], experts, counts)
     gate = module._apply_gate if module.has_gate else module.act_fn  # noqa: SLF001
     neurons = gate(projected)
-    if module in _readers:
+    if is_read(module):
         routing = Routing(len(hidden_states), tokens, experts, counts)
         _readers[module](routing, projected, neurons)
     output = _project(module, "down_proj", neurons, experts, counts)

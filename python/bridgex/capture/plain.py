@@ -1,7 +1,8 @@
 """Neurons read without hooks, batches or shortcuts: what capture is held against.
 
 Every text is run alone through the whole model. Meanwhile the forward methods of projections and
-non-linearities are replaced by their definitions, which use the modules' own weights.
+non-linearities are replaced by their definitions, which use the modules' own weights, and those of
+routed experts by a loop over tokens and their experts.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from bridgex.capture.experts import clamped_gate, halved_gate
 from bridgex.capture.sites import locate_sites
 
 if TYPE_CHECKING:
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bridgex.capture.models import CaptureModel
+    from bridgex.capture.sites import SiteModule
     from bridgex.schema import Site
+
+    Keep = Callable[[Tensor], None]
 
 
 def silu(x: Tensor) -> Tensor:
@@ -67,15 +72,22 @@ _DEFINITIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def has_definition(module: nn.Module) -> bool:
-    """Tell whether the definition of a non-linearity is known here."""
-    return type(module).__name__ in _DEFINITIONS
+def undefined(site: SiteModule) -> str | None:
+    """Return the name of a site's non-linearity if its definition is not known here."""
+    module: Any = site.module
+    if site.experts is not None:
+        if site.activation is clamped_gate:
+            return None
+        module = module.act_fn if site.activation is halved_gate else module
+    name = type(module).__name__
+    return None if name in _DEFINITIONS else name
 
 
 def plain_values(model: CaptureModel, text: str, site: Site) -> list[NDArray[np.float64]]:
-    """Return every layer's neurons (token, neuron) for one text, special tokens left out.
+    """Return the neurons (token, neuron) of every site for one text, special tokens left out.
 
-    A non-linearity whose definition is not known here is taken as its module has it.
+    NaN where a token is not routed to the neuron's expert. A non-linearity whose definition is not
+    known here is taken as its module has it.
     """
     ids = np.array(model.tokenizer(text).input_ids)
     own = ~model.is_special(ids)
@@ -87,33 +99,86 @@ def plain_values(model: CaptureModel, text: str, site: Site) -> list[NDArray[np.
 
 @contextmanager
 def _replaced(model: CaptureModel, site: Site) -> Iterator[Sequence[Tensor]]:
-    seen: list[Tensor] = []
-    count = len(model.sites)
+    count = len(model.provenance.layer_sizes)
     activations, projections = (
-        [
-            one.module
-            for one in locate_sites(model.decoder, count, model.provenance.architecture, at)
-        ]
+        locate_sites(model.decoder, count, model.provenance.architecture, at)
         for at in ("act", "post")
     )
+    seen = [torch.empty(0)] * len(activations)
     changed: list[Any] = [one for one in model.decoder.modules() if _is_linear(one)]
     for module in changed:
         module.forward = partial(_project, module)
-    for module in activations:
-        module.forward = _DEFINITIONS.get(type(module).__name__, partial(_own, module))
-    for module in activations if site == "act" else projections:
-        module.forward = partial(_noting, seen, module.forward, site)
+    for number, both in enumerate(zip(activations, projections, strict=True)):
+        _replace(*both, site, partial(seen.__setitem__, number))
     try:
         yield seen
     finally:
-        for module in {*changed, *activations, *projections}:
+        for module in {*changed, *(one.module for one in (*activations, *projections))}:
             del module.forward
 
 
-def _noting(seen: list[Tensor], forward: Callable[[Tensor], Tensor], site: Site, x: Tensor) -> Any:
+def _replace(activation: SiteModule, projection: SiteModule, site: Site, keep: Keep) -> None:
+    """Replace the forward methods of a block's modules, and keep the values at one site."""
+    module: Any = activation.module
+    if activation.experts is not None:
+        module.forward = partial(_routed, activation, site, keep)
+        return
+    module.forward = _DEFINITIONS.get(type(module).__name__, partial(_own, module))
+    noted: Any = module if site == "act" else projection.module
+    noted.forward = partial(_noting, keep, noted.forward, site)
+
+
+def _noting(keep: Keep, forward: Callable[[Tensor], Tensor], site: Site, x: Tensor) -> Any:
     result = forward(x)
-    seen.append(result if site == "act" else x)
+    keep(result if site == "act" else x)
     return result
+
+
+def _routed(
+    experts: SiteModule, site: Site, keep: Keep, x: Tensor, index: Tensor, weights: Tensor
+) -> Tensor:
+    """Run every token through its experts, one after the other."""
+    module: Any = experts.module
+    shape = experts.experts
+    assert shape is not None
+    seen = x.new_full((len(x), *shape), torch.nan)
+    result = torch.zeros_like(x)
+    for token, chosen in enumerate(index.tolist()):
+        for place, expert in enumerate(chosen):
+            name = "gate_up_proj" if module.has_gate else "up_proj"
+            act, post = _gated(experts, _of_expert(module, name, expert, x[token]))
+            seen[token, expert] = act if site == "act" else post
+            down = _of_expert(module, "down_proj", expert, post)
+            result[token] += weights[token, place] * down
+    keep(seen)
+    return result
+
+
+def _of_expert(module: Any, name: str, expert: int, x: Tensor) -> Tensor:
+    """Multiply one token by a projection of one expert."""
+    matrix = getattr(module, name)[expert]
+    product: Tensor = x @ (matrix if module.is_transposed else matrix.T)
+    return product + getattr(module, f"{name}_bias")[expert] if module.has_bias else product
+
+
+def _gated(experts: SiteModule, projected: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the values of both sites that follow from what an expert projects."""
+    module: Any = experts.module
+    if experts.activation is clamped_gate:
+        limit, alpha = module.limit, module.alpha
+        gate, up = projected[::2].clamp(max=limit), projected[1::2].clamp(-limit, limit)
+        act = gate * torch.sigmoid(alpha * gate)
+        return act, act * (up + 1)
+    if experts.activation is not halved_gate:
+        assert experts.activation is not None
+        return experts.activation(module, projected), module._apply_gate(projected)  # noqa: SLF001  (the library's own)
+    activation = _DEFINITIONS.get(type(module.act_fn).__name__, module.act_fn)
+    if not module.has_gate:
+        act = activation(projected)
+        return act, act
+    gate, up = projected.chunk(2)
+    act = activation(gate)
+    return act, act * up
 
 
 def _own(module: nn.Module, x: Tensor) -> Any:
