@@ -334,6 +334,19 @@ def test_a_parameter_that_is_missing_is_named(
         collect_statistics(model, ["Hund"])
 
 
+def test_a_file_that_becomes_shorter_is_named(
+    model_directory: Callable[..., Path], tmp_path: Path
+) -> None:
+    shutil.copytree(model_directory("llama"), tmp_path, dirs_exist_ok=True)
+    model = load_model(tmp_path, device="cpu", mode="sweep")
+    file = tmp_path / "model.safetensors"
+    with file.open("r+b") as opened:
+        opened.truncate(file.stat().st_size // 2)
+    with pytest.raises(InvalidInputError, match=r"model\.safetensors has become shorter"):
+        collect_statistics(model, RECORDS)
+    assert_on_meta(model)
+
+
 def test_pickled_weights_are_held_whole(
     model_directory: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -1,10 +1,12 @@
 """The benches run, at a tiny size, the rivals agree, and the page is made from what they wrote."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from benches.python.report import page
 from benches.python.results import read_run
 from benches.python.targets import CRITERION, TARGETS
@@ -32,3 +34,20 @@ def test_benches_run_and_their_page_is_made(tmp_path: Path) -> None:
     for target in TARGETS:
         measured = (target.group, target.who) in run.results
         assert measured == (target.group != CRITERION), target
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory of a process is read from /proc")
+def test_a_large_model_is_measured_at_a_tiny_size() -> None:
+    options = ("tiny", "--memory-limit", "2GiB", "--sparse", "--layers", "2")
+    done = subprocess.run(
+        [sys.executable, "-m", "benches.large_models", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    # Two layers and the embeddings, in two bytes, and without the head.
+    assert found["bytes_read"] == 2 * (2 * (4 * 256**2 + 3 * 256 * 1024 + 512) + 1000 * 256 + 256)
+    assert found["seconds"]["computing"] > 0
+    assert found["peak"] <= 1.1 * found["planned_peak"]

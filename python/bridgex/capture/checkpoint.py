@@ -1,12 +1,12 @@
 """The tensors of a safetensors checkpoint, by name and size, and read one by one.
 
-Tensors are read into memory of their own. A memory map would keep every page that was touched
-resident until the whole file is closed.
+Tensors are read into memory of their own, as torch aligns it. A memory map would keep every page
+that was touched resident until the whole file is closed.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+import json
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,18 +18,22 @@ from bridgex.capture.digests import weight_files
 from bridgex.errors import InvalidInputError, ModelSupportError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
+    from types import EllipsisType
 
-_DTYPE_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1}
+    from torch import Tensor
+
 _FLOATS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-_DTYPE_BYTES |= {"U8": 1, "BOOL": 1}
+_DTYPES = _FLOATS | {"I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8}
+_DTYPES |= {"U8": torch.uint8, "BOOL": torch.bool}
 
 
 class StoredTensor(NamedTuple):
-    """A tensor of a checkpoint: its file, its shape, and the name of its dtype."""
+    """A tensor of a checkpoint: its file, where it begins there, its shape and its dtype's name."""
 
     file: Path
+    start: int
     shape: tuple[int, ...]
     dtype: str
 
@@ -41,7 +45,37 @@ class StoredTensor(NamedTuple):
     @property
     def bytes(self) -> int:
         """Bytes in the file."""
-        return self.size * _DTYPE_BYTES[self.dtype]
+        return self.size * _DTYPES[self.dtype].itemsize
+
+    def read(self) -> Tensor:
+        """Read the numbers.
+
+        Raises
+        ------
+        OSError
+            When the file cannot be read, or has become shorter.
+        """
+        found = torch.empty(self.shape, dtype=_DTYPES[self.dtype])
+        left = found.reshape(-1).view(torch.uint8).numpy().data
+        with self.file.open("rb", buffering=0) as file:
+            file.seek(self.start)
+            while left:
+                count = file.readinto(left)
+                if not count:
+                    raise OSError(f"{self.file} has become shorter")
+                left = left[count:]
+        return found
+
+
+class Slice:
+    """A tensor that is read when it is indexed with ``[...]``, as safetensors' own are."""
+
+    def __init__(self, stored: StoredTensor) -> None:
+        self._stored = stored
+
+    def __getitem__(self, index: EllipsisType) -> Tensor:
+        """Read all of it."""
+        return self._stored.read()
 
 
 @dataclass(frozen=True)
@@ -67,18 +101,9 @@ class Checkpoint:
         names = (tensor.dtype for tensor in self.tensors.values() if tensor.dtype in _FLOATS)
         return _FLOATS[next(names)]
 
-    @contextmanager
-    def slices(self, names: Iterable[str]) -> Iterator[dict[str, Any]]:
-        """Give tensors by name that are read when they are indexed with ``[...]``."""
-        with ExitStack() as stack:
-            files: dict[Path, Any] = {}
-            slices = {}
-            for name in names:
-                file = self.tensors[name].file
-                if file not in files:
-                    files[file] = stack.enter_context(_open(file))
-                slices[name] = files[file].get_slice(name)
-            yield slices
+    def slices(self, names: Iterable[str]) -> dict[str, Slice]:
+        """Return what reads tensors, by name."""
+        return {name: Slice(self.tensors[name]) for name in names}
 
 
 def open_checkpoint(directory: Path) -> Checkpoint:
@@ -106,11 +131,11 @@ def open_checkpoint(directory: Path) -> Checkpoint:
 
 def _read_index(file: Path) -> dict[str, StoredTensor]:
     found = {}
-    with _open(file) as opened:
-        for name in opened.keys():  # noqa: SIM118  (it is no dictionary)
-            part = opened.get_slice(name)
-            found[name] = StoredTensor(file, tuple(part.get_shape()), part.get_dtype())
-    strange = sorted({tensor.dtype for tensor in found.values()} - _DTYPE_BYTES.keys())
+    begin, header = _read_header(file)
+    for name, told in header.items():
+        start = begin + told["data_offsets"][0]
+        found[name] = StoredTensor(file, start, tuple(told["shape"]), told["dtype"])
+    strange = sorted({tensor.dtype for tensor in found.values()} - _DTYPES.keys())
     if strange:
         raise ModelSupportError(
             f"tensors of plain numbers are needed to read a model in pieces, {file} holds "
@@ -120,11 +145,19 @@ def _read_index(file: Path) -> dict[str, StoredTensor]:
     return found
 
 
-def _open(file: Path) -> Any:
+def _read_header(file: Path) -> tuple[int, dict[str, Any]]:
+    """Return where the numbers of a file begin, and what it says of its tensors.
+
+    Opening the file with safetensors checks that both are consistent.
+    """
     try:
-        return safe_open(file, framework="pt", backend="pread")
+        with safe_open(file, framework="pt"), file.open("rb") as opened:
+            size = int.from_bytes(opened.read(8), "little")
+            header: dict[str, Any] = json.loads(opened.read(size))
     except (SafetensorError, OSError) as error:
         raise InvalidInputError(
             f"the weights in {file} could not be loaded: {error}",
             hint="Download the model again.",
         ) from error
+    header.pop("__metadata__", None)
+    return 8 + size, header

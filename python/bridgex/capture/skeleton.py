@@ -106,7 +106,8 @@ class Skeleton:
         keys, names
             The checkpoint's tensors, and the parameters that they make.
         """
-        with self.checkpoint.slices(keys) as slices, quiet_transformers():
+        slices = self.checkpoint.slices(keys)
+        with quiet_transformers():
             try:
                 info, _ = convert_and_load_state_dict_in_model(self.network, slices, self._loading)
             except (OSError, RuntimeError, ValueError) as error:
