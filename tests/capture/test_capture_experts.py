@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from bridgex.capture import collect_probes, collect_statistics, experts
 from bridgex.capture.collect import collect_statistics_of
-from bridgex.capture.experts import compute_experts_here, expert_shape, halved_gate
+from bridgex.capture.experts import clamped_gate, compute_experts_here, expert_shape
 from bridgex.capture.recorder import reading
 from bridgex.engines.local import ingest_corpus, ingest_probes
 from bridgex.errors import InvalidInputError, ModelSupportError
@@ -232,11 +232,12 @@ def test_another_implementation_is_not_taken_for_ours(open_model: OpenModel) -> 
 
 def test_experts_that_compute_something_else_are_not_taken_for_ours(open_model: OpenModel) -> None:
     _, module = first_experts(open_model("gpt_oss"))
-    assert expert_shape(module, halved_gate) is None
+    assert expert_shape(module, None) is None
     _, module = first_experts(open_model("mixtral"))
-    assert expert_shape(module, halved_gate) == (4, 24)
+    assert expert_shape(module, None) == (4, 24)
+    assert expert_shape(module, clamped_gate) is None
     module.has_post_expert_norm = True
-    assert expert_shape(module, halved_gate) is None
+    assert expert_shape(module, None) is None
 
 
 @pytest.mark.parametrize("mode", ["resident", "sweep"])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import PreTrainedModel
 
-    Read = Callable[["Routing", Tensor, Tensor], None]
+    Read = Callable[["Routing", "Computed"], None]
     Activation = Callable[[Any, Tensor], Tensor]
 
 _NAME = "bridgex"
@@ -60,21 +60,37 @@ class Routing(NamedTuple):
         return rows, Routing(self.token_count, self.tokens[rows], experts, counts)
 
 
+class Computed(NamedTuple):
+    """What the experts of a layer computed for every row.
+
+    Attributes
+    ----------
+    projected
+        Output of the input projections (row, width).
+    activations
+        Output of the non-linearity (row, neuron); None where the family has a gate of its own.
+    neurons
+        Input of the down projection (row, neuron).
+    """
+
+    projected: Tensor
+    activations: Tensor | None
+    neurons: Tensor
+
+
 def compute_experts_here(model: PreTrainedModel) -> None:
     """Let the function of this module compute a model's experts; nothing where it has none."""
     model.set_experts_implementation(_NAME)
 
 
-def expert_shape(module: nn.Module, activation: Activation) -> Experts | None:
+def expert_shape(module: nn.Module, activation: Activation | None) -> Experts | None:
     """Return number and width of a layer's experts; None where they are computed in other ways."""
     down: Any = getattr(module, "down_proj", None)
     if not hasattr(module, "is_transposed") or getattr(down, "ndim", 0) != _EXPERT_AXES:
         return None
     if getattr(module, "has_post_expert_norm", False):
         return None
-    experts: Any = type(module)
-    own_gate = experts._apply_gate.__module__ != ExpertsInterface.__module__  # noqa: SLF001
-    if own_gate and activation is halved_gate:
+    if _has_own_gate(module) != (activation is not None):
         return None
     return Experts(down.shape[0], down.shape[1 if module.is_transposed else 2])
 
@@ -83,8 +99,7 @@ def expert_shape(module: nn.Module, activation: Activation) -> Experts | None:
 def reading_experts(module: nn.Module, read: Read) -> Iterator[None]:
     """Read a layer's experts while the context is open.
 
-    ``read(routing, projected, neurons)`` is called in every forward pass with the output of the
-    input projections (row, width) and the input of the down projection (row, neuron).
+    ``read(routing, computed)`` is called in every forward pass.
     """
     _readers[module] = read
     try:
@@ -96,13 +111,6 @@ def reading_experts(module: nn.Module, read: Read) -> Iterator[None]:
 def is_read(module: nn.Module) -> bool:
     """Tell whether a layer's experts are being read."""
     return module in _readers
-
-
-def halved_gate(experts: Any, projected: Tensor) -> Tensor:
-    """Return the activations of experts whose gate is the first half of what they project."""
-    gate = projected.chunk(2, dim=-1)[0] if experts.has_gate else projected
-    activations: Tensor = experts.act_fn(gate)
-    return activations
 
 
 def clamped_gate(experts: Any, projected: Tensor) -> Tensor:
@@ -121,16 +129,32 @@ def _compute(
     tokens = order // chosen
     name = "gate_up_proj" if module.has_gate else "up_proj"
     projected = _project(module, name, hidden_states[tokens], experts, counts)
-    gate = module._apply_gate if module.has_gate else module.act_fn  # noqa: SLF001
-    neurons = gate(projected)
+    computed = _gated(module, projected)
     if is_read(module):
-        routing = Routing(len(hidden_states), tokens, experts, counts)
-        _readers[module](routing, projected, neurons)
-    output = _project(module, "down_proj", neurons, experts, counts)
+        _readers[module](Routing(len(hidden_states), tokens, experts, counts), computed)
+    output = _project(module, "down_proj", computed.neurons, experts, counts)
     weighted = output * top_k_weights.reshape(-1)[order, None]
     by_token = torch.empty_like(weighted)
     by_token[order] = weighted
     return by_token.view(-1, chosen, by_token.shape[-1]).sum(1).to(hidden_states.dtype)
+
+
+def _gated(module: Any, projected: Tensor) -> Computed:
+    """Apply the gate. Of the usual one the activations are at hand on the way."""
+    if not module.has_gate:
+        activations = module.act_fn(projected)
+        return Computed(projected, activations, activations)
+    if _has_own_gate(module):
+        return Computed(projected, None, module._apply_gate(projected))  # noqa: SLF001
+    gate, up = projected.chunk(2, dim=-1)
+    activations = module.act_fn(gate)
+    return Computed(projected, activations, activations * up)
+
+
+def _has_own_gate(module: Any) -> bool:
+    """Tell whether a family computes its gate otherwise than transformers usually does."""
+    gate: Any = type(module)._apply_gate  # noqa: SLF001
+    return bool(module.has_gate) and gate.__module__ != ExpertsInterface.__module__
 
 
 def _project(module: Any, name: str, rows: Tensor, experts: Tensor, counts: Tensor) -> Tensor:

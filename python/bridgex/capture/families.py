@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bridgex.capture.experts import clamped_gate, halved_gate
+from bridgex.capture.experts import clamped_gate
 
 if TYPE_CHECKING:
     from bridgex.capture.experts import Activation
@@ -45,7 +45,8 @@ class Family(NamedTuple):
     shared
         What every token passes beside its experts.
     activation
-        How the activations of routed experts follow from what they project.
+        How the activations of routed experts follow from what they project, where they have a gate
+        of their own.
     partial
         Whether layers without a feed-forward block are expected.
     example
@@ -55,7 +56,7 @@ class Family(NamedTuple):
     block: Block | None = None
     experts: str | None = None
     shared: Block | None = None
-    activation: Activation = halved_gate
+    activation: Activation | None = None
     partial: bool = False
     example: str = ""
 

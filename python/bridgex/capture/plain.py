@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from bridgex.capture.experts import clamped_gate, halved_gate
+from bridgex.capture.experts import clamped_gate
 from bridgex.capture.sites import locate_sites
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def undefined(site: SiteModule) -> str | None:
     if site.experts is not None:
         if site.activation is clamped_gate:
             return None
-        module = module.act_fn if site.activation is halved_gate else module
+        module = module.act_fn if site.activation is None else module
     name = type(module).__name__
     return None if name in _DEFINITIONS else name
 
@@ -169,8 +169,7 @@ def _gated(experts: SiteModule, projected: Tensor) -> tuple[Tensor, Tensor]:
         gate, up = projected[::2].clamp(max=limit), projected[1::2].clamp(-limit, limit)
         act = gate * torch.sigmoid(alpha * gate)
         return act, act * (up + 1)
-    if experts.activation is not halved_gate:
-        assert experts.activation is not None
+    if experts.activation is not None:
         return experts.activation(module, projected), module._apply_gate(projected)  # noqa: SLF001  (the library's own)
     activation = _DEFINITIONS.get(type(module.act_fn).__name__, module.act_fn)
     if not module.has_gate:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from bridgex.capture.experts import Routing
+    from bridgex.capture.experts import Computed, Routing
     from bridgex.capture.sites import SiteModule
 
     Consume = Callable[[int, Tensor, Routing | None], None]
@@ -114,14 +114,12 @@ def _attached(site: SiteModule, read: Read) -> AbstractContextManager[None]:
     return _hooked(site, read)
 
 
-def _routed(
-    site: SiteModule, read: Read, routing: Routing, projected: Tensor, neurons: Tensor
-) -> None:
-    if site.site == "post":
-        read(neurons, routing)
-        return
-    assert site.activation is not None
-    read(site.activation(site.module, projected), routing)
+def _routed(site: SiteModule, read: Read, routing: Routing, computed: Computed) -> None:
+    values = computed.neurons if site.site == "post" else computed.activations
+    if values is None:
+        assert site.activation is not None
+        values = site.activation(site.module, computed.projected)
+    read(values, routing)
 
 
 @contextmanager

@@ -41,7 +41,8 @@ class SiteModule:
     experts
         Number and width of routed experts; None where every token passes the module.
     activation
-        How the activations of routed experts follow from what they project.
+        How the activations of routed experts follow from what they project, where they have a gate
+        of their own.
     """
 
     module: nn.Module

@@ -232,14 +232,12 @@ def _routed_means(values: Tensor, routing: Routing, counted: Tensor, out: Tensor
     samples = (given.tokens // counted.shape[1]).to(where)
     counts = given.counts.tolist()
     width = values.shape[1]
-    out.zero_()
-    parts = zip(torch.split(values[rows], counts), torch.split(samples, counts), strict=True)
+    total = torch.empty(len(counted), width, dtype=torch.float64, device=where)
+    parts = zip(torch.split(rows, counts), torch.split(samples, counts), strict=True)
     for expert, (part, of) in enumerate(parts):
-        if len(part):
-            total = torch.zeros(len(counted), width, dtype=torch.float64, device=where)
-            total.index_add_(0, of, part.to(total))
-            tokens = torch.bincount(of, minlength=len(counted)).clamp(min=1)
-            out[:, expert * width : (expert + 1) * width] = total / tokens[:, None]
+        total.zero_().index_add_(0, of, values[part].to(total))
+        tokens = torch.bincount(of, minlength=len(counted)).clamp(min=1)
+        out[:, expert * width : (expert + 1) * width] = total.div_(tokens[:, None])
 
 
 def _with_float64(device: torch.device) -> torch.device:
@@ -261,6 +259,9 @@ def _first_not_finite(
     values: Tensor, sites: Sequence[SiteModule], places: Sequence[slice]
 ) -> tuple[int, int] | None:
     """Return (layer, neuron) of the first value (..., neuron) that is no number."""
+    # A sum tells nearly always, and costs less than a look at every value.
+    if bool(values.sum().isfinite()):
+        return None
     finite = values.isfinite()
     if bool(finite.all()):
         return None
