@@ -84,7 +84,8 @@ class Provenance:
     Attributes
     ----------
     model
-        The name the user gave: a Hub id, a directory or a file. Not part of the identity.
+        The name the user gave: a Hub id, with ``@`` and the commit, a directory or a file. Not
+        part of the identity.
     architecture
         ``model_type`` of the configuration.
     weights, config, tokenizer

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from safetensors import SafetensorError, safe_open
 
-from bridgex.capture.digests import weight_files
+from bridgex.capture.weights import weight_files
 from bridgex.errors import InvalidInputError, ModelSupportError
 
 if TYPE_CHECKING:
@@ -135,14 +135,25 @@ def _read_index(file: Path) -> dict[str, StoredTensor]:
     for name, told in header.items():
         start = begin + told["data_offsets"][0]
         found[name] = StoredTensor(file, start, tuple(told["shape"]), told["dtype"])
-    strange = sorted({tensor.dtype for tensor in found.values()} - _DTYPES.keys())
+    check_dtypes(found, file)
+    return found
+
+
+def check_dtypes(tensors: Mapping[str, StoredTensor], place: object) -> None:
+    """Refuse tensors that hold other than plain numbers.
+
+    Raises
+    ------
+    ModelSupportError
+        If there are some: with the place that holds them.
+    """
+    strange = sorted({tensor.dtype for tensor in tensors.values()} - _DTYPES.keys())
     if strange:
         raise ModelSupportError(
-            f"tensors of plain numbers are needed to read a model in pieces, {file} holds "
+            f"tensors of plain numbers are needed to read a model in pieces, {place} holds "
             f"{', '.join(strange)}",
             hint="Use the model's unquantised weights, or --mode resident.",
         )
-    return found
 
 
 def _read_header(file: Path) -> tuple[int, dict[str, Any]]:

@@ -6,8 +6,6 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from bridgex.errors import NotFoundError
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -40,33 +38,6 @@ def file_digest(path: Path) -> str:
             file.seek(max(0, size - _SAMPLE_BYTES) * block // (_SAMPLE_BLOCKS - 1))
             digest.update(file.read(_SAMPLE_BYTES))
     return digest.hexdigest()
-
-
-def weight_files(directory: Path) -> list[Path]:
-    """Return the files of a model directory that hold its parameters.
-
-    Raises
-    ------
-    NotFoundError
-        When there is none.
-    """
-    for pattern in ("*.safetensors", "*.bin"):
-        files = sorted(directory.glob(pattern))
-        if files:
-            return files
-    raise NotFoundError(
-        f"a model directory with *.safetensors or *.bin files was expected, {directory} has none",
-        hint="Download the weights too, or name the directory that holds them.",
-    )
-
-
-def weights_digest(directory: Path) -> str:
-    """Return the digest (hex) of a directory's weight files, whatever their names and order.
-
-    Every file is sampled as ``file_digest`` says.
-    """
-    digests = sorted(file_digest(path) for path in weight_files(directory))
-    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def config_digest(config: PreTrainedConfig) -> str:

@@ -13,6 +13,7 @@ from transformers import AutoConfig
 
 from bridgex.capture.collect import collect_probes, collect_statistics
 from bridgex.capture.experts import is_read
+from bridgex.capture.hub import fetch_configuration
 from bridgex.capture.models import load_model
 from bridgex.capture.passes import decoder_pass
 from bridgex.capture.plain import plain_values, undefined
@@ -20,6 +21,7 @@ from bridgex.capture.quiet import quiet_transformers
 from bridgex.capture.recorder import reading
 from bridgex.capture.shrink import write_small
 from bridgex.capture.sites import layer_experts, layer_sizes, locate_sites
+from bridgex.capture.sources import is_hub_name
 from bridgex.capture.towers import family_of, find_decoder, model_class
 from bridgex.errors import BridgexError, InvalidInputError, ModelSupportError, NotFoundError
 from bridgex.schema import Finding
@@ -109,21 +111,22 @@ def read_config(
         When the file is no configuration that transformers knows.
     """
     path = Path(model).expanduser()
-    here = path.exists() or isinstance(model, Path) or str(model).startswith((".", "/", "~"))
-    if here and not (path.is_file() or (path / "config.json").is_file()):
+    if not path.exists() and is_hub_name(model):
+        path = fetch_configuration(str(model), revision=revision)
+    if not (path.is_file() or (path / "config.json").is_file()):
         raise NotFoundError(
             f"a config.json was expected at {path}, there is none",
             hint="Name a config.json, a directory that holds one, or a model on the Hub.",
         )
     try:
         config: PreTrainedConfig = AutoConfig.from_pretrained(
-            path if here else str(model), revision=revision, trust_remote_code=trust_remote_code
+            path, trust_remote_code=trust_remote_code
         )
     except (OSError, ValueError, KeyError) as error:
         raise InvalidInputError(
             f"a model's configuration was expected in {model}: "
             f"{str(error).strip().partition(chr(10))[0]}",
-            hint="Check the name and the network, or update transformers.",
+            hint="Check the file, or update transformers.",
         ) from error
     return config
 

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 import transformers
 
-from bridgex.capture.digests import config_digest, tokenizer_digest, weights_digest
+from bridgex.capture.digests import config_digest, tokenizer_digest
 from bridgex.capture.experts import compute_experts_here
 from bridgex.capture.policies import BATCH_TOKENS, check_choices, check_positive, longest_row
 from bridgex.capture.quiet import quiet_transformers
 from bridgex.capture.sites import layer_experts, layer_sizes, locate_sites
-from bridgex.capture.sources import Source, pick_device, read_config, read_tokenizer, resolve
+from bridgex.capture.sources import Source, locate, pick_device, read_config, read_tokenizer
 from bridgex.capture.towers import family_of, find_decoder
 from bridgex.progress import Silent
 from bridgex.schema import Provenance
@@ -108,6 +108,7 @@ def load_model(
     packing: Packing = "buckets",
     mode: Mode = "auto",
     memory_limit: int | None = None,
+    weights: bool = True,
     progress: Reporter | None = None,
 ) -> CaptureModel:
     """Open a causal language model for capture.
@@ -151,6 +152,9 @@ def load_model(
     memory_limit
         Bytes that the process may use, or on another device than the CPU, that device. Default:
         what is available.
+    weights
+        Whether the weights are needed. Without them a capture can be planned, and weights that are
+        on the Hub alone are not downloaded: only their files' heads, with names and shapes.
     progress
         Told what is going on when it takes long, and later what a user should know of passes
         through the model.
@@ -174,17 +178,17 @@ def load_model(
         site=site, special=special, positions=positions, packing=packing, dtype=dtype, mode=mode
     )
     check_positive(batch_tokens=batch_tokens, max_tokens=max_tokens, memory_limit=memory_limit)
-    directory = resolve(model, revision=revision, progress=progress)
+    place = locate(model, revision=revision, weights=weights, progress=progress)
     target = pick_device(device)
     with quiet_transformers():
-        config = read_config(directory, trust_remote_code=trust_remote_code)
+        config = read_config(place, trust_remote_code=trust_remote_code)
         family_of(config)
-        tokenizer = read_tokenizer(directory, trust_remote_code=trust_remote_code)
+        tokenizer = read_tokenizer(place.directory, trust_remote_code=trust_remote_code)
     context: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
     longest = longest_row(
         context, packing=packing, batch_tokens=batch_tokens, max_tokens=max_tokens
     )
-    source = Source(directory, config, target, dtype, trust_remote_code)
+    source = Source(place, config, target, dtype, trust_remote_code)
     skeleton, budget = source.choose(
         mode, limit=memory_limit, site=site, batch_tokens=batch_tokens, row_tokens=longest
     )
@@ -206,9 +210,9 @@ def load_model(
         context_length=context,
         special_ids=_special_ids(tokenizer),
         provenance=Provenance(
-            model=str(model),
+            model=place.name,
             architecture=text.model_type,
-            weights=weights_digest(directory),
+            weights=place.digest(),
             config=config_digest(config),
             tokenizer=tokenizer_digest(tokenizer),
             layer_sizes=layer_sizes(sites, text.num_hidden_layers),

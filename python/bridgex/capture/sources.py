@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 import transformers
@@ -15,13 +15,14 @@ from bridgex.capture.alignment import align
 from bridgex.capture.checkpoint import open_checkpoint
 from bridgex.capture.convert import convert_gguf
 from bridgex.capture.costs import Budget, available, measure
-from bridgex.capture.digests import weight_files
-from bridgex.capture.hub import download
+from bridgex.capture.hub import fetch_small, fetch_weights, remote_checkpoint
 from bridgex.capture.quiet import quiet_transformers
 from bridgex.capture.sites import locate_sites
 from bridgex.capture.skeleton import make_skeleton
 from bridgex.capture.towers import find_decoder, is_wrapper, keep_language, model_class
+from bridgex.capture.weights import SAFETENSORS, named_files, weight_files, weights_digest
 from bridgex.errors import InvalidInputError, ModelSupportError, NotFoundError
+from bridgex.progress import Silent
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -34,10 +35,37 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a model's files are.
+
+    Attributes
+    ----------
+    name
+        What the user called the model; of a model on the Hub with the commit.
+    directory
+        What is here of it.
+    remote
+        What the weights are, where they are on the Hub alone.
+    """
+
+    name: str
+    directory: Path
+    remote: Checkpoint | None = None
+
+    def checkpoint(self) -> Checkpoint:
+        """Return what the safetensors files hold; no tensor is read."""
+        return open_checkpoint(self.directory) if self.remote is None else self.remote
+
+    def digest(self) -> str:
+        """Return what tells the weights apart; nothing can tell those that are not here."""
+        return weights_digest(self.directory) if self.remote is None else ""
+
+
+@dataclass(frozen=True)
 class Source:
     """Where parameters come from, and in which form."""
 
-    directory: Path
+    place: Place
     config: PreTrainedConfig
     device: torch.device
     dtype: Dtype
@@ -69,7 +97,7 @@ class Source:
         cpu = self.device.type == "cpu"
         with quiet_transformers():
             network: Any = _read_network(
-                self.directory,
+                self.place.directory,
                 self.config,
                 dtype=torch.float32 if self.dtype == "auto" and cpu else self.dtype,
                 trust_remote_code=self.trust_remote_code,
@@ -105,7 +133,7 @@ class Source:
 
     def skeleton(self) -> Skeleton:
         """Return the model without its parameters."""
-        checkpoint = open_checkpoint(self.directory)
+        checkpoint = self.place.checkpoint()
         with quiet_transformers():
             made = make_skeleton(
                 self.config,
@@ -127,8 +155,9 @@ class Source:
         return found if isinstance(found, torch.dtype) else checkpoint.dtype
 
     def _generation(self, network: Any) -> Any:
-        if (self.directory / "generation_config.json").is_file():
-            return GenerationConfig.from_pretrained(self.directory)
+        directory = self.place.directory
+        if (directory / "generation_config.json").is_file():
+            return GenerationConfig.from_pretrained(directory)
         return network.generation_config
 
 
@@ -138,23 +167,50 @@ def _widths(skeleton: Skeleton, site: Site) -> list[int]:
     return [found.width for found in sites]
 
 
-def resolve(model: str | Path, *, revision: str | None, progress: Reporter | None) -> Path:
-    """Return the local directory of a model, converted or downloaded where necessary."""
+def locate(
+    model: str | Path, *, revision: str | None, weights: bool, progress: Reporter | None
+) -> Place:
+    """Return where a model is, downloaded or converted where necessary.
+
+    Without ``weights``, those of a model on the Hub stay there.
+    """
     path = Path(model).expanduser()
     if path.suffix == ".gguf":
-        return convert_gguf(path, progress=progress)
-    if path.is_dir():
-        return path
+        return Place(str(model), convert_gguf(path, progress=progress))
+    if not path.exists() and is_hub_name(model):
+        return _on_hub(str(model), revision, weights=weights, progress=progress or Silent())
+    if not path.is_dir():
+        _refuse(path)
+    return Place(str(model), path)
+
+
+def is_hub_name(model: str | Path) -> bool:
+    """Return whether something that is not here can be the name of a model on the Hub."""
+    return isinstance(model, str) and not model.startswith((".", "/", "~"))
+
+
+def _on_hub(name: str, revision: str | None, *, weights: bool, progress: Reporter) -> Place:
+    directory = fetch_small(name, revision=revision)
+    full_name = f"{name}@{directory.name}"
+    files = named_files(directory, SAFETENSORS)
+    present = bool(files) and all(file.is_file() for file in files)
+    if not weights and not present:
+        return Place(full_name, directory, remote_checkpoint(name, directory))
+    if not present:
+        progress.note(f"fetching the weights of {full_name} into the Hub's cache")
+        fetch_weights(name, directory)
+    return Place(full_name, directory)
+
+
+def _refuse(path: Path) -> NoReturn:
     if path.exists():
         raise InvalidInputError(
             f"a model's directory, a .gguf file or a Hub id was expected, {path} is another file"
         )
-    if isinstance(model, Path) or str(model).startswith((".", "/", "~")):
-        raise NotFoundError(
-            f"a model was expected at {path}, there is nothing",
-            hint="Check the path and the working directory.",
-        )
-    return download(str(model), revision=revision)
+    raise NotFoundError(
+        f"a model was expected at {path}, there is nothing",
+        hint="Check the path and the working directory.",
+    )
 
 
 def pick_device(device: str) -> torch.device:
@@ -172,14 +228,16 @@ def pick_device(device: str) -> torch.device:
         ) from error
 
 
-def read_config(directory: Path, *, trust_remote_code: bool) -> PreTrainedConfig:
-    """Read the configuration of a directory that has weights too."""
+def read_config(place: Place, *, trust_remote_code: bool) -> PreTrainedConfig:
+    """Read the configuration of a model that has weights too."""
+    directory = place.directory
     if not (directory / "config.json").is_file():
         raise InvalidInputError(
             f"a model directory with a config.json was expected, {directory} has none",
             hint="Give the directory that holds config.json, the tokenizer and the weights.",
         )
-    weight_files(directory)
+    if place.remote is None:
+        weight_files(directory)
     try:
         config: PreTrainedConfig = AutoConfig.from_pretrained(
             directory, trust_remote_code=trust_remote_code

@@ -97,7 +97,8 @@ def command(
         if source and target and lexicons
         else None
     )
-    opened = load_model(model, **(model_choices | {"mode": "sweep"}), progress=reporter())
+    choices = model_choices | {"mode": "sweep", "weights": False}
+    opened = load_model(model, **choices, progress=reporter())
     found = plan(opened, sources, words, gold=gold)
     emit(_answer(model, found), format_=format_, output=output)
     return EXIT_REFUSED if found.mode == "none" else 0

@@ -5,19 +5,25 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatchcase
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
-from bridgex.errors import InvalidInputError, MissingDependencyError, NotFoundError
+from bridgex.errors import InvalidInputError, NotFoundError
+from bridgex.hub import asking_for
 from bridgex.texts.sources import choose
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bridgex.texts.files import TextFile, TextFormat
 
 _ADDRESS = re.compile(
     r"hf://datasets/(?P<name>[^/@]+/[^/@]+)"
     r"(?:@(?P<revision>refs/(?:convert|pr)/[^/]+|[^/]+))?(?:/(?P<path>.*))?"
 )
+_WILD = frozenset("*?[")
 
 
 def hub_files(address: str, format_: TextFormat | None) -> tuple[TextFile, ...]:
@@ -30,7 +36,8 @@ def hub_files(address: str, format_: TextFormat | None) -> tuple[TextFile, ...]:
     ----------
     address
         ``hf://datasets/OWNER/NAME[@REVISION][/PATH]``; the path is of a file or folder, or a
-        pattern with ``*``.
+        pattern: ``*`` stands for anything within a name, ``**`` for any folders. A slash in the
+        revision is written ``%2F``.
     format_
         The format of all files, whatever their names say.
 
@@ -49,72 +56,65 @@ def hub_files(address: str, format_: TextFormat | None) -> tuple[TextFile, ...]:
             f"expected hf://datasets/OWNER/NAME or hf://datasets/OWNER/NAME/PATH, got {address!r}"
         )
     name, path = parts["name"], (parts["path"] or "").strip("/")
-    commit, everything = _listing(name, parts["revision"])
-    chosen = sorted((one for one in everything if _is_chosen(one, path)), key=str.encode)
-    if not chosen:
+    revision = parts["revision"] and unquote(parts["revision"])
+    what = f"the dataset {name}" + (f" at revision {revision}" if revision else "")
+    with asking_for(what):
+        commit, found = _listing(name, revision, path)
+    if not found:
         raise NotFoundError(
             f"the dataset {name} on the Hub has no file {path!r}",
             hint="Look its files up on its page.",
         )
     named = [
         (f"hf://datasets/{name}@{commit}/{one}", partial(_fetch, name, commit, one))
-        for one in chosen
+        for one in sorted(found, key=str.encode)
     ]
     return choose(address, named, format_)
 
 
-def _is_chosen(file: str, path: str) -> bool:
-    if any(part.startswith(".") for part in file.split("/")):
-        return False
-    return not path or file == path or file.startswith(f"{path}/") or fnmatchcase(file, path)
+def _listing(name: str, revision: str | None, path: str) -> tuple[str, list[str]]:
+    """Return the commit of a revision, and the files that a path stands for.
 
+    Of a dataset that may have a million files, only the folder is listed in which they are.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import EntryNotFoundError
+    from huggingface_hub.hf_api import RepoFile
 
-def _listing(name: str, revision: str | None) -> tuple[str, list[str]]:
+    api = HfApi()
+    commit = str(api.dataset_info(name, revision=revision, expand=["sha"]).sha)
+    there = api.get_paths_info(name, [path], revision=commit, repo_type="dataset") if path else []
+    if there and isinstance(there[0], RepoFile):
+        return commit, [path]
+    names = path.split("/") if path else []
+    fixed = names if there else list(takewhile(lambda one: not _WILD & {*one}, names))
+    pattern = names[len(fixed) :] or (["**"] if there or not path else [])
     try:
-        from huggingface_hub import HfApi
-    except ImportError as error:
-        raise MissingDependencyError(
-            "datasets on the Hub need huggingface_hub", hint="pip install 'bridgex[models]'"
-        ) from error
-    from huggingface_hub.errors import (  # type: ignore[attr-defined]  # of its HTTP library
-        HfHubHTTPError,
-        HFValidationError,
-        HTTPError,
-    )
+        listed = api.list_repo_tree(
+            name, "/".join(fixed) or None, recursive=True, revision=commit, repo_type="dataset"
+        )
+        files = [one.path for one in listed if isinstance(one, RepoFile)]
+    except EntryNotFoundError:
+        return commit, []
+    return commit, [one for one in files if _fits(one.split("/")[len(fixed) :], pattern)]
 
-    try:
-        found = HfApi().dataset_info(name, revision=revision)
-    except HFValidationError as error:
-        raise InvalidInputError(f"{name!r} cannot be the name of a dataset on the Hub") from error
-    except HfHubHTTPError as error:
-        raise _refused(f"{name} at {revision}" if revision else name, error) from error
-    except (HTTPError, OSError) as error:
-        raise _unreachable(f"the dataset {name}") from error
-    return str(found.sha), [one.rfilename for one in found.siblings or ()]
+
+def _fits(path: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Return whether the names of a path are those of a pattern.
+
+    A name that begins with a dot is only fitted by one that does, too.
+    """
+    if not path or not pattern:
+        return not path and not pattern
+    first, rest = pattern[0], pattern[1:]
+    shown = first.startswith(".") or not path[0].startswith(".")
+    if first == "**":
+        return _fits(path, rest or ["*"]) or (shown and _fits(path[1:], pattern))
+    return shown and fnmatchcase(path[0], first) and _fits(path[1:], rest)
 
 
 def _fetch(name: str, commit: str, file: str) -> Path:
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    try:
+    with asking_for(f"{file} of the dataset {name}"):
         return Path(hf_hub_download(name, file, repo_type="dataset", revision=commit))
-    except LocalEntryNotFoundError as error:
-        raise _unreachable(f"{file} of the dataset {name}") from error
-    except HfHubHTTPError as error:
-        raise _refused(f"{name}/{file}", error) from error
-
-
-def _refused(what: str, error: Exception) -> NotFoundError:
-    return NotFoundError(
-        f"the Hub does not give the dataset {what}: {str(error).splitlines()[0]}",
-        hint="Check the spelling; for one that needs permission, ask for it on its page and run "
-        "`hf auth login`.",
-    )
-
-
-def _unreachable(what: str) -> NotFoundError:
-    return NotFoundError(
-        f"the Hub cannot be reached for {what}",
-        hint="Check the network, or download the files elsewhere and give their directory.",
-    )
