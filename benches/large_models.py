@@ -157,6 +157,8 @@ def measure(model: CaptureModel, directory: Path, texts: dict[str, tuple[str, ..
 @click.option("--threads", default=1, help="Threads of torch.")
 def main(shape: str, folder: Path | None, **given: Any) -> None:
     """Sweep a model of a shape with random or no weights, and print what that takes as JSON."""
+    # As the command line does.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     torch.set_num_threads(given["threads"])
     values = SHAPES[shape] | ({"num_hidden_layers": given["layers"]} if given["layers"] else {})
     with tempfile.TemporaryDirectory(prefix="bridgex-large-", dir=folder) as made:

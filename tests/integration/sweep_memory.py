@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +19,8 @@ from bridgex.store import Store
 
 
 def main(directory: str, above: int, records: int, dtype: str) -> None:
+    # As the command line does.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     torch.set_num_threads(1)
     texts = {"de": tuple(f"Hund und Katze und Haus Nummer {n}" for n in range(records))}
     limit = anonymous_bytes() + above
