@@ -53,5 +53,6 @@ def test_make_targets_in_the_text_exist() -> None:
         re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     )
     for page in PAGES:
-        for target in re.findall(r"(?m)(?:^|`)make ([a-z-]+)", page.read_text(encoding="utf-8")):
-            assert target in targets, f"{page.name}: make {target}"
+        for code in re.findall(r"```.*?```|`[^`]+`", page.read_text(encoding="utf-8"), re.DOTALL):
+            for target in re.findall(r"(?m)(?:^|`)make ([a-z-]+)", code):
+                assert target in targets, f"{page.name}: make {target}"
