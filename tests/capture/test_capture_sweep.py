@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     OpenModel = Callable[..., CaptureModel]
 
 RECORDS = ('English:"dog"', "Hund und Katze", "the\nthird", "das Haus", "", "水")
+MODES = ("resident", "sweep")
 TEXTS = [text for text in RECORDS if text]
 
 
@@ -78,6 +79,28 @@ def test_a_layer_without_neurons_is_passed_through(open_model: OpenModel) -> Non
         assert [layer.shape for layer in found[0]] == [(size, len(TEXTS)) for size in shapes]
         for left, right in zip(*found, strict=True):
             np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gemma2"])
+@pytest.mark.parametrize(
+    "policies",
+    [
+        {"positions": "last"},
+        {"positions": "all"},
+        {"special": "include"},
+        {"max_tokens": 5},
+        {"packing": "concat", "max_tokens": 10},
+        {"packing": "concat", "max_tokens": 10, "special": "include"},
+    ],
+    ids=lambda policies: "-".join(map(str, policies.values())),
+)
+def test_every_policy_is_that_of_the_resident_model(
+    architecture: str, policies: dict[str, Any], open_model: OpenModel
+) -> None:
+    whole, swept = (open_model(architecture, mode=mode, **policies) for mode in MODES)
+    assert_equal(collect_statistics(swept, RECORDS), collect_statistics(whole, RECORDS))
+    for left, right in zip(collect_probes(swept, TEXTS), collect_probes(whole, TEXTS), strict=True):
+        np.testing.assert_array_equal(left, right)
 
 
 def test_several_word_lists_share_their_sweeps(open_model: OpenModel) -> None:
