@@ -22,22 +22,28 @@ _DTYPES = {"BF16": 2, "F32": 4}
 
 
 def write_checkpoint(
-    directory: Path, *, dtype: str = "BF16", sparse: bool = False, shard_bytes: int, **values: Any
+    directory: Path,
+    *,
+    architecture: str = "llama",
+    dtype: str = "BF16",
+    sparse: bool = False,
+    shard_bytes: int,
+    **values: Any,
 ) -> int:
-    """Write a Llama of some shape in shards, tensor by tensor; return the bytes of its tensors.
+    """Write a model of some shape in shards, tensor by tensor; return the bytes of its tensors.
 
     ``sparse`` leaves holes where numbers would be: they read as zeros and take no disk.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    config = AutoConfig.for_model("llama", **values)
-    config.architectures = ["LlamaForCausalLM"]
+    config = AutoConfig.for_model(architecture, **values)
     config.save_pretrained(directory)
     make_tokenizer().save_pretrained(directory)
     with init_empty_weights():
         untyped: Any = AutoModelForCausalLM
         shapes = {
-            name: tuple(value.shape)
-            for name, value in untyped.from_config(config).state_dict().items()
+            name: shape
+            for merged, value in untyped.from_config(config).state_dict().items()
+            for name, shape in _as_published(merged, tuple(value.shape))
         }
     if config.tie_word_embeddings:
         shapes.pop("lm_head.weight")
@@ -56,6 +62,18 @@ def write_checkpoint(
         path = directory / f"model-{number + 1:05}-of-{len(shards):05}.safetensors"
         total += _write_shard(path, shard, dtype, None if sparse else generator)
     return total
+
+
+def _as_published(name: str, shape: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:
+    """Return the matrices of single experts, as files of most families hold them."""
+    path, _, leaf = name.rpartition(".")
+    if not path.endswith(".experts"):
+        return [(name, shape)]
+    leaves = ("gate_proj", "up_proj") if leaf == "gate_up_proj" else (leaf,)
+    one = (shape[1] // len(leaves), shape[2])
+    return [
+        (f"{path}.{expert}.{leaf}.weight", one) for leaf in leaves for expert in range(shape[0])
+    ]
 
 
 def _write_shard(

@@ -23,6 +23,21 @@ SHAPE: dict[str, Any] = {
 }
 
 
+EXPERTS: dict[str, Any] = {
+    "architecture": "olmoe",
+    "num_hidden_layers": 8,
+    "hidden_size": 512,
+    "intermediate_size": 512,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 8,
+    "num_experts": 32,
+    "num_experts_per_tok": 4,
+    "vocab_size": 8000,
+    "eos_token_id": 2,
+    "tie_word_embeddings": False,
+}
+
+
 def run(directory: Path, limit: int, dtype: str) -> dict[str, Any]:
     ran = subprocess.run(
         [sys.executable, "-m", "tests.integration.sweep_memory", directory, str(limit), "5", dtype],
@@ -54,4 +69,20 @@ def test_the_peak_is_within_the_plan_and_the_limit(
     assert found["plan"] <= found["limit"]
     assert found["peak"] <= 1.1 * found["plan"]
     # A plan that is several times too large would be of no use.
+    assert found["peak"] - found["base"] >= 0.5 * (found["plan"] - found["base"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory of a process is read from /proc")
+@pytest.mark.parametrize(
+    ("dtype", "limit"),
+    [pytest.param("bfloat16", 160 << 20, marks=pytest.mark.long), ("float32", 290 << 20)],
+)
+def test_the_peak_of_experts_is_within_the_plan_and_the_limit(
+    tmp_path: Path, dtype: str, limit: int
+) -> None:
+    stored = write_checkpoint(tmp_path, shard_bytes=100 << 20, sparse=True, **EXPERTS)
+    assert stored * (1 if dtype == "bfloat16" else 2) > 2 * limit
+    found = run(tmp_path, limit, dtype)
+    assert found["plan"] <= found["limit"]
+    assert found["peak"] <= 1.1 * found["plan"]
     assert found["peak"] - found["base"] >= 0.5 * (found["plan"] - found["base"])

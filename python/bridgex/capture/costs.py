@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from bridgex.capture.pieces import Split
+    from bridgex.capture.sites import SiteModule
     from bridgex.capture.skeleton import Group, Skeleton
 
 Loading = Literal["ahead", "whole", "pieces"]
@@ -35,9 +36,15 @@ _LOADERS = 4  # Tensors that transformers reads at once.
 _HEAD_POSITIONS = 128
 _BLOCK_TOKENS = 1024
 _SUMS_BYTES = 28  # Of a neuron: count, sum, sum of squares, maximum.
-# Copies of a token's neurons and of its hidden state that are alive at once within a layer.
+_ROUTED_BYTES = 8  # Of a neuron of a mixture of experts besides: its tokens.
+_OPEN_BYTES = 36  # Of a neuron, while a batch is read: the same, in float64.
+# Copies of a token's neurons and of its hidden state that are alive at once within a layer; of the
+# latter so many more for every expert that a token is routed to.
 _NEURON_COPIES = 4
 _STATE_COPIES = 8
+_ROW_COPIES = 4
+_PROMPT_TOKENS = 8
+_CHOSEN = ("num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_top_k", "top_k_experts")
 
 
 @dataclass(frozen=True)
@@ -143,7 +150,9 @@ class Budget:
         return min(LOADINGS, key=self.costs.fixed)
 
 
-def measure(skeleton: Skeleton, *, batch_tokens: int, row_tokens: int, widths: list[int]) -> Costs:
+def measure(
+    skeleton: Skeleton, *, batch_tokens: int, row_tokens: int, sites: Sequence[SiteModule]
+) -> Costs:
     """Return what capture with a model needs; nothing is read.
 
     Parameters
@@ -154,8 +163,8 @@ def measure(skeleton: Skeleton, *, batch_tokens: int, row_tokens: int, widths: l
         Tokens of a batch, at most.
     row_tokens
         Tokens of its longest row.
-    widths
-        Neurons of every layer.
+    sites
+        What is read, of all layers.
     """
     layers = range(len(skeleton.layers))
     names = {group: skeleton.names[group] for group in (*layers, SURROUNDINGS, HEAD)}
@@ -165,8 +174,9 @@ def measure(skeleton: Skeleton, *, batch_tokens: int, row_tokens: int, widths: l
     width = skeleton.decoder.config.hidden_size
     item = skeleton.network.dtype.itemsize
     tokens = max(batch_tokens, row_tokens)
-    block = tokens * item * (_NEURON_COPIES * max(widths) + _STATE_COPIES * width)
-    block += min(tokens, _BLOCK_TOKENS) * max(widths) * 9
+    block = tokens * item * _STATE_COPIES * width
+    block += max(_site_bytes(skeleton, site, tokens) for site in sites)
+    neuron = _SUMS_BYTES + (_ROUTED_BYTES if any(site.experts for site in sites) else 0)
     words = skeleton.network.config.get_text_config().vocab_size
     layer_keys = [key for layer in layers for key in keys[layer]]
     return Costs(
@@ -181,10 +191,26 @@ def measure(skeleton: Skeleton, *, batch_tokens: int, row_tokens: int, widths: l
         head=_loading_bytes(skeleton, HEAD) + _HEAD_POSITIONS * words * (item + 4),
         block=block,
         token=_token_bytes(skeleton, row_tokens) + width * item,
-        part=sum(widths) * _SUMS_BYTES,
+        part=sum(site.width for site in sites) * neuron,
         read=_stored_bytes(skeleton, [*layer_keys, *keys[SURROUNDINGS]]),
         layers_read=_stored_bytes(skeleton, layer_keys),
     )
+
+
+def _site_bytes(skeleton: Skeleton, site: SiteModule, tokens: int) -> int:
+    """Return what the neurons of a site take while a batch passes, and what is read of them."""
+    item = skeleton.network.dtype.itemsize
+    if site.experts is None:
+        scratch = min(tokens, _BLOCK_TOKENS) * site.width * 9
+        return tokens * item * _NEURON_COPIES * site.width + scratch
+    config = skeleton.decoder.config
+    # Where the configuration does not say, a token may go to every expert.
+    told: Iterable[int | None] = (getattr(config, name, None) for name in _CHOSEN)
+    rows = tokens * next(filter(None, told), site.experts.expert_count)
+    hidden: int = _ROW_COPIES * config.hidden_size
+    scratch = min(rows, _BLOCK_TOKENS) * site.experts.width * 9
+    open_ = site.width * max(_OPEN_BYTES, 4 * (tokens // _PROMPT_TOKENS))
+    return rows * item * (_NEURON_COPIES * site.experts.width + hidden) + scratch + open_
 
 
 def available(device: torch.device) -> int:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _LIBC = CDLL(None)
 _MMAP_THRESHOLD = -3
-_MMAP_BYTES = 1 << 20
+_MMAP_BYTES = 1 << 17  # less than a matrix of a small expert
 
 
 @contextmanager

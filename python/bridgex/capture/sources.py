@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from bridgex.capture.checkpoint import Checkpoint
     from bridgex.capture.policies import Dtype, Mode
+    from bridgex.capture.sites import SiteModule
     from bridgex.capture.skeleton import Skeleton
     from bridgex.progress import Reporter
     from bridgex.schema import Site
@@ -120,7 +121,7 @@ class Source:
                 skeleton,
                 batch_tokens=batch_tokens,
                 row_tokens=row_tokens,
-                widths=_widths(skeleton, site),
+                sites=_sites(skeleton, site),
             )
         except ModelSupportError:
             if mode == "sweep":
@@ -161,10 +162,9 @@ class Source:
         return network.generation_config
 
 
-def _widths(skeleton: Skeleton, site: Site) -> list[int]:
+def _sites(skeleton: Skeleton, site: Site) -> tuple[SiteModule, ...]:
     text = skeleton.decoder.config
-    sites = locate_sites(skeleton.decoder, text.num_hidden_layers, text.model_type, site)
-    return [found.width for found in sites]
+    return locate_sites(skeleton.decoder, text.num_hidden_layers, text.model_type, site)
 
 
 def locate(
