@@ -53,13 +53,14 @@ class Recorded:
         Hidden states (row, token, width): before the first layer, then after each.
     calls
         How each layer is called.
-    in_tuple
-        Whether the decoder expects a layer to return a tuple.
+    outputs
+        How many things the decoder expects a layer to return in a tuple; 0: the hidden states
+        alone.
     """
 
     hidden: Tensor
     calls: list[Call]
-    in_tuple: bool
+    outputs: int
 
 
 class Shared:
@@ -97,16 +98,16 @@ def record(layers: Sequence[nn.Module], run: Callable[[], Any], shared: Shared) 
     ModelSupportError
         When a layer's input is not the output of the layer before it.
     """
-    # Some decoders take a layer's output as it is, others the first of a tuple.
-    for in_tuple in (False, True):
-        tape = _Tape(shared, in_tuple=in_tuple)
+    # Some decoders take a layer's output as it is, others the first of a tuple, or of a pair.
+    for outputs in range(3):
+        tape = _Tape(shared, outputs)
         with torch.no_grad(), _replaced(layers, tape.called):
             try:
                 run()
             except (_OtherInputError, IndexError, TypeError, ValueError):
                 continue
         if tape.hidden is not None and len(tape.calls) == len(layers):
-            return Recorded(tape.hidden, tape.calls, in_tuple)
+            return Recorded(tape.hidden, tape.calls, outputs)
     raise ModelSupportError(
         f"each of {len(layers)} layers was expected to get what the layer before it returned; "
         f"layer {len(tape.calls)} gets something else",
@@ -120,7 +121,7 @@ def finish(layers: Sequence[nn.Module], run: Callable[[], Any], recorded: Record
     def returned(number: int, *args: Any, **kwargs: Any) -> Any:
         given = args[0] if args else kwargs["hidden_states"]
         hidden = recorded.hidden if number == len(layers) - 1 else given
-        return (hidden,) if recorded.in_tuple else hidden
+        return _returned(hidden, recorded.outputs)
 
     with torch.no_grad(), _replaced(layers, returned):
         return run()
@@ -174,11 +175,11 @@ class _OtherInputError(Exception):
 
 
 class _Tape:
-    def __init__(self, shared: Shared, *, in_tuple: bool) -> None:
+    def __init__(self, shared: Shared, outputs: int) -> None:
         self.hidden: Tensor | None = None
         self.calls: list[Call] = []
         self._shared = shared
-        self._in_tuple = in_tuple
+        self._outputs = outputs
         self._expected: tuple[Any, ...] = ()
 
     def called(self, number: int, *args: Any, **kwargs: Any) -> Any:
@@ -203,7 +204,7 @@ class _Tape:
                 keyword,
             )
         )
-        return (given,) if self._in_tuple else given
+        return _returned(given, self._outputs)
 
     def _keep(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor):
@@ -219,6 +220,11 @@ class _Tape:
             f"{type(value).__name__} came",
             hint="This model's layers cannot be run one at a time: use --mode resident.",
         )
+
+
+def _returned(hidden: Tensor, outputs: int) -> Any:
+    """Return hidden states as a decoder expects them of a layer."""
+    return (hidden, *[None] * (outputs - 1)) if outputs else hidden
 
 
 def _state(tensor: Tensor) -> tuple[Any, ...]:

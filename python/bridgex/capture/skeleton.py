@@ -126,6 +126,9 @@ class Skeleton:
                 f"shapes: {', '.join([*absent, *map(str, info.mismatched_keys)][:3])}",
                 hint="Use the complete weights of a causal language model.",
             )
+        for name in names:
+            # A product takes another path where a gradient could be asked for.
+            self.parameter(name).requires_grad_(False)
 
     def load_all(self) -> None:
         """Read the parameters of all groups, to stay."""
