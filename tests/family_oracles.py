@@ -40,73 +40,157 @@ def gpt_oss_gate(experts: Any, projected: Tensor) -> Values:
     return Values(act, (up + 1) * act)
 
 
+def squared(_experts: Any, projected: Tensor) -> Values:
+    return Values(relu_squared(projected), relu_squared(projected))
+
+
+def xielu(x: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+    above = functional.softplus(positive) * x**2
+    below = (0.5 + functional.softplus(negative)) * (torch.expm1(x.clamp(max=-1e-6)) - x)
+    return torch.where(x > 0, above, below) + 0.5 * x
+
+
+def sparse_gelu(x: Tensor) -> Tensor:
+    """Of Gemma 3n: only what is among the largest quarter, were it normally distributed."""
+    quarter = 0.67448975
+    least = x.mean(-1, keepdim=True) + quarter * x.std(-1, keepdim=True, unbiased=False)
+    return gelu_tanh(relu(x - least))
+
+
+def halved_silu(x: Tensor) -> Tensor:
+    """Of Falcon-H1: the small model's gate has a factor of its own."""
+    return silu(0.5 * x)
+
+
 class Oracle(NamedTuple):
     """How a family computes its neurons: input projections, and the non-linearity.
 
     Of a mixture of experts, where they are, the projections of a shared one, and how neurons follow
     from what an expert projects. ``fused``: a dense block has gate and values in one projection.
+    ``parameters``: what else the non-linearity takes. ``norm``: what is between gate and down
+    projection.
     """
 
     projections: tuple[str, ...]
-    activation: Callable[[Tensor], Tensor]
+    activation: Callable[..., Tensor]
     experts: str | None = None
     shared: tuple[str, ...] = ()
     gate: Callable[[Any, Tensor], Values] = silu_gate
     fused: bool = False
+    parameters: tuple[str, ...] = ()
+    norm: str = ""
 
 
 GATED = ("mlp.gate_proj", "mlp.up_proj")
 FUSED = ("mlp.gate_up_proj",)
+FORWARD = ("feed_forward.gate_proj", "feed_forward.up_proj")
 ROUTED = Oracle(
     GATED, silu, "mlp.experts", ("mlp.shared_experts.gate_proj", "mlp.shared_experts.up_proj")
 )
 ROUTED_QWEN = ROUTED._replace(shared=("mlp.shared_expert.gate_proj", "mlp.shared_expert.up_proj"))
+ROUTED_JAMBA = Oracle(FORWARD, silu, "feed_forward.experts")
+ROUTED_HUNYUAN = ROUTED._replace(shared=("mlp.shared_mlp.gate_proj", "mlp.shared_mlp.up_proj"))
+FUSED_SHARED = ("shared_mlp.input_linear",)
+ROUTED_GRANITE = Oracle(FUSED_SHARED, silu, "block_sparse_moe.experts", FUSED_SHARED, fused=True)
+MIXER = Oracle(
+    ("mixer.up_proj",), relu_squared, "mixer.experts", ("mixer.shared_experts.up_proj",), squared
+)
 ORACLES = {
+    "afmoe": ROUTED,
+    "apertus": Oracle(
+        ("mlp.up_proj",), xielu, parameters=("mlp.act_fn.alpha_p", "mlp.act_fn.alpha_n")
+    ),
     "arcee": Oracle(("mlp.up_proj",), relu_squared),
+    "bamba": Oracle(FORWARD, silu),
     "biogpt": Oracle(("fc1",), gelu),
+    "bitnet": Oracle(GATED, relu_squared, norm="mlp.ffn_sub_norm"),
     "bloom": Oracle(("mlp.dense_h_to_4h",), gelu_tanh),
     "codegen": Oracle(("mlp.fc_in",), gelu_tanh),
     "cohere": Oracle(GATED, silu),
     "cohere2": Oracle(GATED, silu),
+    "cwm": Oracle(GATED, silu),
+    "deepseek_v2": ROUTED,
+    "deepseek_v3": ROUTED,
+    "deepseek_v32": ROUTED,
+    "diffllama": Oracle(GATED, silu),
+    "doge": Oracle(GATED, silu),
+    "dots1": ROUTED,
+    "ernie4_5": Oracle(GATED, silu),
+    "ernie4_5_moe": ROUTED,
     "exaone4": Oracle(GATED, silu),
+    "exaone_moe": ROUTED,
     "falcon": Oracle(("mlp.dense_h_to_4h",), gelu),
+    "falcon_h1": Oracle(FORWARD, halved_silu),
+    "flex_olmo": ROUTED,
     "gemma": Oracle(GATED, gelu_tanh),
     "gemma2": Oracle(GATED, gelu_tanh),
     "gemma3_text": Oracle(GATED, gelu_tanh),
+    "gemma3n_text": Oracle(GATED, sparse_gelu),
+    "gemma4_text": Oracle(GATED, gelu_tanh),
     "glm": Oracle(FUSED, silu, fused=True),
     "glm4": Oracle(FUSED, silu, fused=True),
+    "glm4_moe": ROUTED,
     "gpt2": Oracle(("mlp.c_fc",), gelu_tanh),
     "gpt_bigcode": Oracle(("mlp.c_fc",), gelu_tanh),
     "gpt_neo": Oracle(("mlp.c_fc",), gelu_tanh),
     "gpt_neox": Oracle(("mlp.dense_h_to_4h",), gelu),
+    "gpt_neox_japanese": Oracle(("mlp.dense_h_to_4h",), gelu),
+    "gpt_oss": ROUTED._replace(gate=gpt_oss_gate),
     "gptj": Oracle(("mlp.fc_in",), gelu_tanh),
     "granite": Oracle(GATED, silu),
+    "granite_swa": Oracle(GATED, silu),
+    "granitemoe": ROUTED_GRANITE,
+    "granitemoehybrid": ROUTED_GRANITE,
+    "granitemoeshared": ROUTED_GRANITE,
     "helium": Oracle(GATED, silu),
+    "hunyuan_v1_dense": Oracle(GATED, silu),
+    "hunyuan_v1_moe": ROUTED_HUNYUAN,
+    "hyperclovax": Oracle(GATED, silu),
+    "jais2": Oracle(("mlp.up_proj",), relu_squared),
+    "jamba": ROUTED_JAMBA,
     "llama": Oracle(GATED, silu),
+    "mimo_v2_flash": ROUTED,
+    "minicpm3": Oracle(GATED, silu),
+    "minimax": ROUTED,
+    "minimax_m2": ROUTED,
+    "ministral": Oracle(GATED, silu),
+    "ministral3": Oracle(GATED, silu),
     "mistral": Oracle(GATED, silu),
+    "mixtral": ROUTED,
     "mpt": Oracle(("ffn.up_proj",), gelu),
+    "nanochat": Oracle(("mlp.fc1",), relu_squared),
     "nemotron": Oracle(("mlp.up_proj",), relu_squared),
+    "nemotron_h": MIXER,
     "olmo": Oracle(GATED, silu),
     "olmo2": Oracle(GATED, silu),
     "olmo3": Oracle(GATED, silu),
+    "olmo_hybrid": Oracle(GATED, silu),
+    "olmoe": ROUTED,
     "opt": Oracle(("fc1",), relu),
+    "persimmon": Oracle(("mlp.dense_h_to_4h",), relu_squared),
     "phi": Oracle(("mlp.fc1",), gelu_tanh),
     "phi3": Oracle(FUSED, silu, fused=True),
+    "phimoe": ROUTED,
     "qwen2": Oracle(GATED, silu),
     "qwen2_5_vl_text": Oracle(GATED, silu),
+    "qwen2_moe": ROUTED_QWEN,
     "qwen2_vl_text": Oracle(GATED, silu),
     "qwen3": Oracle(GATED, silu),
+    "qwen3_5_moe_text": ROUTED_QWEN,
+    "qwen3_5_text": Oracle(GATED, silu),
+    "qwen3_moe": ROUTED,
+    "qwen3_next": ROUTED_QWEN,
+    "qwen3_vl_moe_text": ROUTED,
+    "qwen3_vl_text": Oracle(GATED, silu),
+    "recurrent_gemma": Oracle(("mlp_block.gate_proj", "mlp_block.up_proj"), gelu_tanh),
     "seed_oss": Oracle(GATED, silu),
     "smollm3": Oracle(GATED, silu),
+    "solar_open": ROUTED,
     "stablelm": Oracle(GATED, silu),
     "starcoder2": Oracle(("mlp.c_fc",), gelu_tanh),
+    "vaultgemma": Oracle(GATED, gelu_tanh),
     "xglm": Oracle(("fc1",), gelu),
-    "deepseek_v3": ROUTED,
-    "gpt_oss": ROUTED._replace(gate=gpt_oss_gate),
-    "mixtral": ROUTED,
-    "olmoe": ROUTED,
-    "qwen2_moe": ROUTED_QWEN,
-    "qwen3_moe": ROUTED,
+    "youtu": Oracle(GATED, silu),
 }
 
 
@@ -117,12 +201,13 @@ def project(module: Any, x: Tensor) -> Tensor:
     return functional.linear(x, weight, module.bias)
 
 
-def dense_values(oracle: Oracle, parts: list[Tensor]) -> Values:
+def dense_values(layer: Any, oracle: Oracle, parts: list[Tensor]) -> Values:
     """Return the neurons that follow from the output of a block's input projections."""
     if len(oracle.projections) == 1 and oracle.fused:
         parts = list(parts[0].chunk(2, dim=-1))
-    act = oracle.activation(parts[0])
-    return Values(act, act * parts[1] if len(parts) == 2 else act)
+    act = oracle.activation(parts[0], *map(layer.get_parameter, oracle.parameters))
+    post = act * parts[1] if len(parts) == 2 else act
+    return Values(act, layer.get_submodule(oracle.norm)(post) if oracle.norm else post)
 
 
 @contextmanager
@@ -153,10 +238,11 @@ def routed(experts: Any, oracle: Oracle) -> Iterator[list[Values]]:
         found: dict[tuple[int, int], Values] = {}
         for token in range(len(x)):
             for place, expert in enumerate(index[token].tolist()):
-                up = linear(experts, experts.gate_up_proj, "gate_up_proj_bias", expert, x[token])
+                name = "gate_up_proj" if experts.has_gate else "up_proj"
+                up = linear(experts, name, expert, x[token])
                 found[token, expert] = oracle.gate(experts, up)
                 post = found[token, expert].post
-                down = linear(experts, experts.down_proj, "down_proj_bias", expert, post)
+                down = linear(experts, "down_proj", expert, post)
                 result[token] += weights[token, place] * down
         width = len(post)
         neurons = Values(*(torch.full((len(x), count, width), torch.nan) for _ in Values._fields))
@@ -171,11 +257,11 @@ def routed(experts: Any, oracle: Oracle) -> Iterator[list[Values]]:
     del experts.forward
 
 
-def linear(experts: Any, weights: Tensor, bias: str, expert: int, x: Tensor) -> Tensor:
+def linear(experts: Any, name: str, expert: int, x: Tensor) -> Tensor:
     """Multiply one token by the matrix of one expert."""
-    matrix = weights[expert].T if experts.is_transposed else weights[expert]
-    product = matrix @ x
-    return product + getattr(experts, bias)[expert] if experts.has_bias else product
+    weight = getattr(experts, name)[expert]
+    product: Tensor = (weight.T if experts.is_transposed else weight) @ x
+    return product + getattr(experts, f"{name}_bias")[expert] if experts.has_bias else product
 
 
 def plain_values(model: CaptureModel, text: str, site: Site) -> list[NDArray[np.float64]]:
@@ -215,4 +301,4 @@ def watch(layer: Any, oracle: Oracle, stack: ExitStack) -> list[Callable[[], Val
 
 def dense(layer: Any, oracle: Oracle, stack: ExitStack) -> Callable[[], Values]:
     seen = stack.enter_context(projected(layer, oracle))
-    return lambda: dense_values(oracle, seen)
+    return lambda: dense_values(layer, oracle, seen)

@@ -15,7 +15,7 @@ from bridgex.capture.absent import absent
 from bridgex.capture.choices import choose
 from bridgex.capture.collect import collect_probes_of, collect_statistics_of
 from bridgex.capture.costs import LOADINGS, Budget, Costs
-from bridgex.capture.families import FAMILIES
+from bridgex.capture.families import FAMILIES, RESIDENT, UNDIVIDED
 from bridgex.capture.gold import gold_filter_of
 from bridgex.capture.models import load_model
 from bridgex.capture.pieces import split_layer
@@ -45,7 +45,7 @@ def assert_on_meta(model: CaptureModel) -> None:
     assert {parameter.device.type for parameter in model.model.parameters()} == {"meta"}
 
 
-@pytest.mark.parametrize("architecture", sorted(FAMILIES))
+@pytest.mark.parametrize("architecture", sorted(FAMILIES.keys() - RESIDENT))
 def test_a_sweep_equals_the_resident_model(architecture: str, open_model: OpenModel) -> None:
     whole = open_model(architecture, mode="resident", batch_tokens=32)
     swept = open_model(architecture, mode="sweep", batch_tokens=32)
@@ -155,8 +155,28 @@ def in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Budget, "loading", lambda *_: "pieces")
 
 
+@pytest.mark.parametrize("architecture", sorted(RESIDENT))
+def test_layers_that_take_keys_from_others_are_refused(
+    architecture: str, open_model: OpenModel
+) -> None:
+    with pytest.raises(ModelSupportError, match="use --mode resident"):
+        open_model(architecture, mode="sweep")
+    assert open_model(architecture, memory_limit=1 << 20).skeleton is None
+
+
 @pytest.mark.usefixtures("in_pieces")
-@pytest.mark.parametrize("architecture", sorted(FAMILIES))
+@pytest.mark.parametrize("architecture", sorted(UNDIVIDED))
+def test_parameters_that_another_module_uses_are_not_divided(
+    architecture: str, open_model: OpenModel
+) -> None:
+    model = open_model(architecture, mode="sweep")
+    with pytest.raises(ModelSupportError, match="used by its own module alone"):
+        collect_statistics(model, RECORDS[:2])
+    assert_on_meta(model)
+
+
+@pytest.mark.usefixtures("in_pieces")
+@pytest.mark.parametrize("architecture", sorted(FAMILIES.keys() - RESIDENT - UNDIVIDED))
 def test_a_layer_in_pieces_equals_the_resident_model(
     architecture: str, open_model: OpenModel
 ) -> None:

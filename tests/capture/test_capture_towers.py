@@ -30,13 +30,19 @@ if TYPE_CHECKING:
 TEXTS = ("Hund und Katze", 'English:"dog"', "水")
 # Those that are no model of their own compute what these do: their rotary tables differ for
 # pictures only.
-ALONE = {"qwen2_5_vl_text": "qwen2", "qwen2_vl_text": "qwen2"}
+ALONE = {
+    "qwen2_5_vl_text": "qwen2",
+    "qwen2_vl_text": "qwen2",
+    "qwen3_vl_moe_text": "qwen3_moe",
+    "qwen3_vl_text": "qwen3",
+}
 
 
 def write_alone(model: CaptureModel, directory: Path) -> None:
     """Write the same language model as one for text only."""
     text = model.provenance.architecture
-    own: Any = make_model(ALONE.get(text, text), len(make_tokenizer()))
+    changes = {"norm_topk_prob": True} if text == "qwen3_vl_moe_text" else {}
+    own: Any = make_model(ALONE.get(text, text), len(make_tokenizer()), **changes)
     network: Any = model.model
     find_decoder(own).load_state_dict(model.decoder.state_dict())
     own.lm_head.load_state_dict(network.get_output_embeddings().state_dict())

@@ -13,6 +13,7 @@ from transformers import AutoConfig
 
 from bridgex.capture.collect import collect_probes, collect_statistics
 from bridgex.capture.experts import is_read
+from bridgex.capture.families import RESIDENT
 from bridgex.capture.hub import fetch_configuration
 from bridgex.capture.models import load_model
 from bridgex.capture.passes import decoder_pass
@@ -189,7 +190,11 @@ def _try_out(directory: Path, device: str) -> Iterator[Finding]:
         yield _checked(f"probes of {site}", partial(_probes, model))
     yield _checked("batches of another size", partial(_batches, directory, device))
     yield _checked("outputs with and without hooks", partial(_outputs, model))
-    yield _checked("resident and layer by layer", partial(_sweep, directory, device))
+    check = "resident and layer by layer"
+    if model.provenance.architecture in RESIDENT:
+        yield Finding(check, "note", "layers take keys from earlier ones: read in memory only")
+    else:
+        yield _checked(check, partial(_sweep, directory, device))
 
 
 def _open(directory: Path, device: str, **options: Any) -> CaptureModel:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from bridgex.capture.families import FAMILIES, REFUSED, WRAPPERS
+from bridgex.capture.families import FAMILIES, REFUSED, RESIDENT, UNDIVIDED, WRAPPERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,6 +48,13 @@ Of these the language tower is read, if its architecture is one of those above. 
 other towers are neither read nor counted, and the numbers are those of the same language model
 alone: tests compare them bit for bit.
 """
+_SWEEPS = """\
+## Larger than memory
+
+All of these can be [read layer by layer](large-models.md) but {resident}, whose layers take keys
+from earlier ones. Layers of {undivided} cannot be loaded part by part where a whole one does not
+fit: their mixers use parameters of modules that they do not call.
+"""
 _REFUSED = """\
 ## Refused
 
@@ -67,6 +74,7 @@ def models_page() -> str:
         _table(("architecture", "example", "experts", "shared", "dense"), _routed_rows(routed)),
         _WRAPPERS,
         _table(("model", "example"), ((_code(name), one) for name, one in WRAPPERS.items())),
+        _SWEEPS.format(resident=_listed(RESIDENT), undivided=_listed(UNDIVIDED)),
         _REFUSED,
         _table(("architecture", "because"), ((_code(name), why) for name, why in REFUSED.items())),
     ]
@@ -87,6 +95,10 @@ def _routed_rows(families: dict[str, Family]) -> Iterable[Sequence[str]]:
 
 def _parent(block: Block | None) -> str:
     return "" if block is None else _code(block.activation.rpartition(".")[0])
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(_code, sorted(names)))
 
 
 def _code(text: str) -> str:

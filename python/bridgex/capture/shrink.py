@@ -52,8 +52,15 @@ def shrink(config: PreTrainedConfig) -> PreTrainedConfig:
     """
     whole = deepcopy(config)
     small: Any = whole.get_text_config()
+    own = small.to_dict().get("per_layer_config") or {}
+    if own:
+        small.allow_global_per_layer_attribute_access = True
     _shrink_depth(small)
+    if own:
+        kept = {layer: own[layer] for layer in own if int(layer) < small.num_hidden_layers}
+        small.per_layer_config = kept
     _shrink_attention(small)
+    _shrink_recurrence(small)
     _shrink_blocks(small)
     _shrink_vocabulary(small)
     for tower in set(whole.sub_configs) - {"text_config"}:
@@ -100,9 +107,28 @@ def _shrink_attention(small: Any) -> None:
             setattr(small, name, width)
     small.num_attention_heads = _HEADS
     small.hidden_size = width
+    if getattr(small, "head_dim", size) is None:
+        small.head_dim = size
+    if hasattr(small, "linear_num_key_heads"):
+        repeats = small.linear_num_value_heads // small.linear_num_key_heads
+        small.linear_num_key_heads, small.linear_num_value_heads = _HEADS, _HEADS * repeats
     for name in ("sliding_window", "window_size"):
         if isinstance(getattr(small, name, None), int):
             setattr(small, name, min(getattr(small, name), _WINDOW))
+
+
+def _shrink_recurrence(small: Any) -> None:
+    if hasattr(small, "linear_num_key_heads"):
+        repeats = small.linear_num_value_heads // small.linear_num_key_heads
+        small.linear_num_key_heads, small.linear_num_value_heads = _HEADS, _HEADS * repeats
+    if hasattr(small, "mamba_n_heads"):
+        small.mamba_n_groups = 1
+        if getattr(small, "mamba_d_ssm", None):
+            small.mamba_n_heads = _HEADS
+            small.mamba_d_ssm = _HEADS * small.mamba_d_head
+        else:
+            width = small.mamba_expand * small.hidden_size
+            small.mamba_n_heads = width // small.mamba_d_head
 
 
 def _shrink_blocks(small: Any) -> None:
