@@ -112,6 +112,23 @@ def test_standard_input_is_read_twice() -> None:
     assert done.stdout == "['one', 'one']\n"
 
 
+def test_a_closed_standard_input_is_refused() -> None:
+    code = "import os, sys\nfrom bridgex.cli import main\nmain(sys.argv[1:])"
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-c", code,
+         "ingest", "corpus", "model", "store", "--text", "sw=-"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, "it is closed" in done.stderr) == (1, True), done.stderr
+
+
+def test_zstd_windows_of_any_size_are_read(tmp_path: Path) -> None:
+    writer = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 30})
+    # Where the size is not known from the start, the frame asks for the whole window.
+    content = writer.compress(b"one\n") + writer.flush()
+    assert list(open_text(made(tmp_path, "a.txt.zst", content))) == ["one"]
+
+
 NOT_TEXT: list[tuple[str, str | bytes, str]] = [
     ("a.txt", b"one\ntwo\nna\xefve\n", "a.txt is not UTF-8: line 3, byte 3 is 0xef"),
     ("a.txt", b"\xef\xbb\xbfna\xefve\n", "line 1, byte 6 is 0xef"),
@@ -174,6 +191,36 @@ def test_a_parquet_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InvalidInputError, match=r"cannot read .*a\.parquet as Parquet"):
         list(open_text(path))
+
+
+DAMAGE = """
+import sys
+from pathlib import Path
+from bridgex.errors import InvalidInputError
+from bridgex.texts import open_text
+
+path = Path(sys.argv[1])
+content = path.read_bytes()
+footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+refused = 0
+for place in range(footer, len(content) - 8, 3):
+    path.write_bytes(content[:place] + bytes([content[place] ^ 0x11]) + content[place + 1 :])
+    try:
+        list(open_text(path))
+    except InvalidInputError:
+        refused += 1
+print(refused)
+"""
+
+
+def test_parquet_that_is_damaged_within_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pl.DataFrame({"text": [f"row {number}" for number in range(500)]}).write_parquet(path)
+    done = subprocess.run(
+        [sys.executable, "-c", DAMAGE, path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 10
 
 
 def test_one_empty_file_of_a_directory_is_named(tmp_path: Path) -> None:

@@ -37,6 +37,13 @@ _FORMATS: dict[str, TextFormat] = {
 }
 _COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd"}
 
+# Large dumps are compressed with windows (``zstd --long``) that are refused by default.
+_ANY_WINDOW = {
+    int(zstd.DecompressionParameter.window_log_max): (
+        zstd.DecompressionParameter.window_log_max.bounds()[1]
+    )
+}
+
 KNOWN_SUFFIXES = f"{', '.join(_FORMATS)}, and all but Parquet also with .gz or .zst"
 
 
@@ -102,7 +109,7 @@ def _open(path: Path, compression: Compression | None) -> BinaryIO:
     if compression == "gzip":
         return cast("BinaryIO", gzip.open(path))
     if compression == "zstd":
-        return cast("BinaryIO", zstd.open(path))
+        return cast("BinaryIO", zstd.open(path, options=_ANY_WINDOW))
     return path.open("rb")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 from bridgex.errors import InvalidInputError
 from bridgex.texts.files import readable
@@ -51,7 +51,7 @@ def parquet_records(file: TextFile, path: Sequence[str]) -> Iterator[str]:
                 _check_nulls(file, texts, row, ".".join(path))
                 yield from texts
                 row += len(texts)
-    except PolarsError as error:
+    except (PolarsError, PanicException) as error:
         raise InvalidInputError(
             f"cannot read {file.name} as Parquet: {error}",
             hint="Copy or download it again; or give it the ending of what it is.",

@@ -112,6 +112,8 @@ def open_text(
     name = os.fspath(location)
     spooled = None
     if name == STANDARD_INPUT:
+        if sys.stdin is None:
+            raise InvalidInputError("expected a text on standard input, and it is closed")
         files, spooled = _spool(sys.stdin.fileno(), "standard input", format)
     elif name.startswith(HUB):
         from bridgex.texts.hub import hub_files
