@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from bridgex.capture.checkpoint import StoredTensor
 from bridgex.capture.costs import LOADINGS, Budget
 from bridgex.capture.skeleton import Skeleton
 from bridgex.engines.local import ingest_corpora, ingest_probes
+from bridgex.engines.planning import plan
 from bridgex.errors import InvalidInputError, ModelSupportError
 from bridgex.lexicon import Lexicon
 from bridgex.progress import Silent
@@ -122,6 +124,32 @@ def test_a_limit_makes_groups_and_loses_at_most_one(
     ingest_corpora(resident, whole, TEXTS, reporter=Silent())
     for language in TEXTS:
         assert_equal(whole.snapshot().statistics(language), store.snapshot().statistics(language))
+
+
+@pytest.mark.parametrize("loading", LOADINGS)
+def test_a_plan_tells_what_is_read(
+    open_model: OpenModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loading: str
+) -> None:
+    """One part of each language, with room for one of them."""
+    model = with_room(open_model(mode="sweep", batch_tokens=64), 400, 1)
+    monkeypatch.setattr(Budget, "loading", lambda *_: loading)
+    planned = plan(model, TEXTS)
+    assert (planned.parts, planned.sweeps) == (2, 2)
+    count = 0
+    read = StoredTensor.read
+
+    def counted(tensor: StoredTensor) -> Any:
+        nonlocal count
+        count += tensor.bytes
+        return read(tensor)
+
+    monkeypatch.setattr(StoredTensor, "read", counted)
+    store = Store.open_or_create(tmp_path / "store", model.provenance)
+    ingest_corpora(model, store, TEXTS, reporter=Silent())
+    # Norms, two of 16 numbers in each layer, stay while its pieces come and go.
+    again = (planned.bytes_read - 2 * planned.costs.read) // planned.costs.layers_read
+    assert planned.bytes_read - count == again * 3 * 2 * 16 * 4
+    assert (again > 0) == (loading == "pieces")
 
 
 def test_a_part_that_does_not_fit_is_refused_with_the_limit_that_it_needs(

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
         collect_probes_of,
         collect_statistics,
         collect_statistics_of,
-        count_batches,
         count_tokens,
+        count_work,
     )
     from bridgex.capture.convert import demo_model_path
     from bridgex.capture.doctor import describe_device, examine_model
@@ -34,8 +34,8 @@ __all__ = [
     "collect_probes_of",
     "collect_statistics",
     "collect_statistics_of",
-    "count_batches",
     "count_tokens",
+    "count_work",
     "demo_model_path",
     "describe_device",
     "examine_model",
@@ -54,8 +54,8 @@ _HOMES = {
     "collect_probes_of": "collect",
     "collect_statistics": "collect",
     "collect_statistics_of": "collect",
-    "count_batches": "collect",
     "count_tokens": "collect",
+    "count_work": "collect",
     "demo_model_path": "convert",
     "describe_device": "doctor",
     "examine_model": "doctor",

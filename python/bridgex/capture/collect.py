@@ -97,9 +97,11 @@ def count_tokens(model: CaptureModel, records: Sequence[str]) -> int:
     return sum(len(row.ids) for row in rows)
 
 
-def count_batches(model: CaptureModel, records: Sequence[str]) -> int:
-    """Return the number of forward passes in which ``collect_statistics`` reads some records."""
-    return sum(1 for _ in batches(record_rows(model, records), batch_tokens=model.batch_tokens))
+def count_work(model: CaptureModel, records: Sequence[str]) -> tuple[int, int]:
+    """Return the tokens of some records, and the forward passes that read them."""
+    rows = record_rows(model, records)
+    passes = sum(1 for _ in batches(rows, batch_tokens=model.batch_tokens))
+    return sum(len(row.ids) for row in rows), passes
 
 
 def collect_probes(

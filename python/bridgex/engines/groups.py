@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from bridgex.capture import CaptureModel
+    from bridgex.capture.costs import Budget
     from bridgex.corpora import CorpusPart, WordPart
     from bridgex.schema import ProbeForm
 
@@ -32,38 +33,52 @@ def corpus_groups(
     InvalidInputError
         When one part alone does not fit: with the limit under which it would.
     """
-    return _groups(model, parts, lambda part: corpus_bytes(model, part))
+
+    def bytes_of(part: CorpusPart) -> int:
+        return corpus_bytes(model, count_tokens(model, part.records))
+
+    return groups_of(model.budget, parts, bytes_of)
 
 
 def word_groups(
     model: CaptureModel, parts: Iterable[WordPart], form: ProbeForm
 ) -> Iterator[tuple[WordPart, ...]]:
     """Yield parts of a word list as ``corpus_groups`` does those of a text."""
-    return _groups(model, parts, lambda part: word_bytes(model, part, form))
+
+    def bytes_of(part: WordPart) -> int:
+        prompts = probe_prompts(part.place.pair, part.records)
+        return word_bytes(model, count_tokens(model, prompts), len(part.records), form)
+
+    return groups_of(model.budget, parts, bytes_of)
 
 
-def corpus_bytes(model: CaptureModel, part: CorpusPart) -> int:
+def corpus_bytes(model: CaptureModel, tokens: int) -> int:
     """Return the bytes that a part of text takes while it waits for its layers."""
     assert model.budget is not None
-    return model.budget.costs.group(count_tokens(model, part.records), 1)
+    return model.budget.costs.group(tokens, 1)
 
 
-def word_bytes(model: CaptureModel, part: WordPart, form: ProbeForm) -> int:
+def word_bytes(model: CaptureModel, tokens: int, words: int, form: ProbeForm) -> int:
     """Return the bytes that a part of a word list takes: its prompts and its activations."""
     assert model.budget is not None
     costs = model.budget.costs
     sizes = form.row_counts(model.provenance.layer_sizes)
-    tokens = count_tokens(model, probe_prompts(part.place.pair, part.records))
-    return costs.group(tokens, 0) + costs.probes(len(part.records), sizes)
+    return costs.group(tokens, 0) + costs.probes(words, sizes)
 
 
-def _groups(
-    model: CaptureModel, parts: Iterable[T], bytes_of: Callable[[T], int]
+def groups_of(
+    budget: Budget | None, parts: Iterable[T], bytes_of: Callable[[T], int]
 ) -> Iterator[tuple[T, ...]]:
-    if model.budget is None:
+    """Yield parts of some sizes in groups that fit into a budget; alone where there is none.
+
+    Raises
+    ------
+    InvalidInputError
+        When one part alone does not fit: with the limit under which it would.
+    """
+    if budget is None:
         yield from ((part,) for part in parts)
         return
-    budget = model.budget
     group: list[T] = []
     used = 0
     for part in parts:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from bridgex.capture import count_batches, count_tokens
+from bridgex.capture import count_work
 from bridgex.corpora import PART_BYTES, PROBE_BLOCK, split_parts, split_words
-from bridgex.engines.groups import corpus_bytes, corpus_groups, word_bytes, word_groups
+from bridgex.engines.groups import corpus_bytes, groups_of, word_bytes
 from bridgex.prompts import probe_prompts
 from bridgex.schema import FULL_PROBES
 
@@ -103,10 +103,10 @@ def plan(
     ]
     words = () if lexicon is None else lexicon.words
     blocks = list(split_words(words, pair=lexicon.pair, block=PROBE_BLOCK)) if lexicon else []
-    prompts = probe_prompts(lexicon.pair, words) if lexicon else []
-    largest = max((*_sizes(model, parts), *_word_sizes(model, blocks)), default=0)
+    work = [_of_text(model, part) for part in parts], [_of_words(model, part) for part in blocks]
+    largest = max((part.bytes for kind in work for part in kind), default=0)
     fits = largest <= budget.most
-    groups = _groups(model, parts, blocks, gold) if fits else []
+    groups = _groups(budget, *work, passes=_PASSES[gold]) if fits else []
     group = max((one.bytes for one in groups), default=largest)
     resident = budget.costs.resident <= budget.limit
     return Plan(
@@ -115,8 +115,7 @@ def plan(
         smallest_limit=min(budget.limit - budget.most + largest, budget.costs.resident),
         costs=budget.costs,
         loading=budget.loading(group),
-        tokens=sum(count_tokens(model, part.records) for part in parts)
-        + count_tokens(model, prompts),
+        tokens=sum(part.tokens for kind in work for part in kind),
         words=len(words),
         parts=len(parts) + len(blocks),
         sweeps=sum(one.sweeps for one in groups),
@@ -126,12 +125,22 @@ def plan(
     )
 
 
-def _sizes(model: CaptureModel, parts: Iterable[CorpusPart]) -> list[int]:
-    return [corpus_bytes(model, part) for part in parts]
+class _Work(NamedTuple):
+    """A part: its tokens, the forward passes that read it, and its bytes while it waits."""
+
+    tokens: int
+    batches: int
+    bytes: int
 
 
-def _word_sizes(model: CaptureModel, parts: Iterable[WordPart]) -> list[int]:
-    return [word_bytes(model, part, FULL_PROBES) for part in parts]
+def _of_text(model: CaptureModel, part: CorpusPart) -> _Work:
+    tokens, batches = count_work(model, part.records)
+    return _Work(tokens, batches, corpus_bytes(model, tokens))
+
+
+def _of_words(model: CaptureModel, part: WordPart) -> _Work:
+    tokens, batches = count_work(model, probe_prompts(part.place.pair, part.records))
+    return _Work(tokens, batches, word_bytes(model, tokens, len(part.records), FULL_PROBES))
 
 
 class _Group(NamedTuple):
@@ -149,18 +158,11 @@ class _Group(NamedTuple):
 
 
 def _groups(
-    model: CaptureModel,
-    parts: Iterable[CorpusPart],
-    blocks: Iterable[WordPart],
-    gold: GoldFilter,
+    budget: Budget, texts: Iterable[_Work], words: Iterable[_Work], *, passes: int
 ) -> list[_Group]:
-    """Return the groups that parts will form."""
-    found = []
-    for texts in corpus_groups(model, parts):
-        batches = sum(count_batches(model, part.records) for part in texts)
-        found.append(_Group(sum(_sizes(model, texts)), batches, 1))
-    for words in word_groups(model, blocks, FULL_PROBES):
-        prompts = [probe_prompts(part.place.pair, part.records) for part in words]
-        batches = sum(count_batches(model, asked) for asked in prompts)
-        found.append(_Group(sum(_word_sizes(model, words)), batches, _PASSES[gold]))
-    return found
+    """Return the groups that parts will form; those of words pass several times."""
+    return [
+        _Group(sum(part.bytes for part in group), sum(part.batches for part in group), sweeps)
+        for parts, sweeps in ((texts, 1), (words, passes))
+        for group in groups_of(budget, parts, lambda part: part.bytes)
+    ]
