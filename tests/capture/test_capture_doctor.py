@@ -268,3 +268,13 @@ def test_experts_are_said(config_of: Callable[..., Path]) -> None:
     found = {one.check: one.detail for one in examine_model(config_of("deepseek_v3"))}
     assert found["architecture"].startswith("deepseek_v3: act and post of experts within mlp.exp")
     assert found["neurons"].endswith("; 256 experts of 2,048")
+
+
+def test_quantised_weights_are_told_and_left_out_of_the_copy(
+    config_of: Callable[..., Path],
+) -> None:
+    found = examine_model(config_of("gpt_oss", quantization_config={"quant_method": "mxfp4"}))
+    [told] = [one for one in found if one.check == "quantised weights"]
+    assert told.state == "note"
+    assert told.detail.startswith("mxfp4: ")
+    assert {one.state for one in found if one is not told} == {"ok"}

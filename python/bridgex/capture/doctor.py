@@ -91,6 +91,7 @@ def examine_model(
         try:
             findings.append(_row(config))
             findings.append(_sizes(config, trust_remote_code=trust_remote_code))
+            findings.extend(_quantised(config))
             with TemporaryDirectory(prefix="bridgex-doctor-") as directory:
                 findings.append(_write(config, Path(directory)))
                 findings.extend(_try_out(Path(directory), device))
@@ -161,6 +162,14 @@ def _sizes(config: PreTrainedConfig, *, trust_remote_code: bool) -> Finding:
     routed = sorted({one for one in layer_experts(sites, layers) if one.expert_count})
     kinds = ", ".join(f"{one.expert_count} experts of {one.width:,}" for one in routed)
     return Finding("neurons", "ok", f"{detail}; {kinds}" if routed else detail)
+
+
+def _quantised(config: PreTrainedConfig) -> Iterator[Finding]:
+    told = getattr(config, "quantization_config", None)
+    if told is not None:
+        method = told.get("quant_method") if isinstance(told, dict) else told.quant_method
+        detail = f"{method}: can be read in memory alone, as transformers does; the copy has none"
+        yield Finding("quantised weights", "note", detail)
 
 
 def _write(config: PreTrainedConfig, directory: Path) -> Finding:

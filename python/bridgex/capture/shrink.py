@@ -48,9 +48,12 @@ def shrink(config: PreTrainedConfig) -> PreTrainedConfig:
     PreTrainedConfig
         A copy with as few layers as have every kind of layer, 4 heads of the same size, few
         neurons, experts and words, and windows of a few tokens. Everything else, such as
-        non-linearities, norms, rotary tables and how heads share keys, is as it was.
+        non-linearities, norms, rotary tables and how heads share keys, is as it was. Nothing is
+        quantised.
     """
     whole = deepcopy(config)
+    if hasattr(whole, "quantization_config"):
+        del whole.quantization_config
     small: Any = whole.get_text_config()
     own = small.to_dict().get("per_layer_config") or {}
     if own:
