@@ -253,8 +253,10 @@ SIGLIP, CLIP, PIXTRAL = (
 # What reads text in a model for pictures too, and what sees the pictures.
 WRAPPED: dict[str, tuple[str, dict[str, Any]]] = {
     "aya_vision": ("cohere2", SIGLIP),
+    "cohere2_vision": ("cohere2", SIGLIP),
     "exaone4_5": ("exaone4", QWEN_TOWER),
     "gemma3": ("gemma3_text", SIGLIP),
+    "gemma4": ("gemma4_text", TOWER | {"position_embedding_size": 16}),
     "idefics2": ("mistral", TOWER),
     "idefics3": ("llama", TOWER),
     "internvl": ("qwen2", TOWER),
@@ -266,6 +268,8 @@ WRAPPED: dict[str, tuple[str, dict[str, Any]]] = {
     "paligemma": ("gemma", SIGLIP),
     "qwen2_5_vl": ("qwen2_5_vl_text", QWEN_TOWER),
     "qwen2_vl": ("qwen2_vl_text", QWEN_TOWER),
+    "qwen3_5": ("qwen3_5_text", QWEN_TOWER),
+    "qwen3_5_moe": ("qwen3_5_moe_text", QWEN_TOWER),
     "qwen3_vl": ("qwen3_vl_text", QWEN_TOWER),
     "qwen3_vl_moe": ("qwen3_vl_moe_text", QWEN_TOWER),
     "smolvlm": ("llama", TOWER),
@@ -273,9 +277,7 @@ WRAPPED: dict[str, tuple[str, dict[str, Any]]] = {
     "vipllava": ("llama", CLIP),
 }
 # Language models that exist only as a part of another.
-WITHIN = {
-    text: name for name, (text, _) in WRAPPED.items() if text.startswith("qwen") and "vl" in text
-}
+WITHIN = {text: name for name, (text, _) in WRAPPED.items() if "_vl_" in text}
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:

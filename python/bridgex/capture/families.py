@@ -196,8 +196,10 @@ FAMILIES: dict[str, Family] = {
 
 WRAPPERS: dict[str, str] = {
     "aya_vision": "CohereLabs/aya-vision-8b",
+    "cohere2_vision": "CohereLabs/command-a-vision-07-2025",
     "exaone4_5": "LGAI-EXAONE/EXAONE-4.5-33B",
     "gemma3": "google/gemma-3-4b-pt",
+    "gemma4": "google/gemma-4-E2B",
     "idefics2": "HuggingFaceM4/idefics2-8b",
     "idefics3": "HuggingFaceM4/Idefics3-8B-Llama3",
     "internvl": "OpenGVLab/InternVL3-1B-hf",
@@ -208,6 +210,8 @@ WRAPPERS: dict[str, str] = {
     "mistral3": "mistralai/Mistral-Small-3.1-24B-Base-2503",
     "qwen2_5_vl": "Qwen/Qwen2.5-VL-7B-Instruct",
     "qwen2_vl": "Qwen/Qwen2-VL-7B-Instruct",
+    "qwen3_5": "Qwen/Qwen3.5-27B",
+    "qwen3_5_moe": "Qwen/Qwen3.5-35B-A3B",
     "qwen3_vl": "Qwen/Qwen3-VL-4B-Instruct",
     "qwen3_vl_moe": "Qwen/Qwen3-VL-30B-A3B-Instruct",
     "smolvlm": "HuggingFaceTB/SmolVLM2-2.2B-Instruct",
@@ -226,19 +230,29 @@ Their layers can be run one at a time; one that does not fit cannot be loaded pa
 """
 
 _NO_BLOCK = "its layers have no feed-forward block"
+_NO_MODULE = "its non-linearity is no module of its own"
+_OWN_EXPERTS = "transformers lets no other code compute its experts"
 _ENCODER = "it reads a text in both directions"
 
 REFUSED: dict[str, str] = {
     "bert": _ENCODER,
     "falcon_mamba": _NO_BLOCK,
+    "gemma3n": "it cannot be built without other packages for its pictures; gemma3n_text can",
+    "hrm_text": "its layers are run several times",
+    "jetmoe": _OWN_EXPERTS,
+    "lfm2": _NO_MODULE,
+    "lfm2_moe": _NO_MODULE,
+    "llama4_text": _OWN_EXPERTS,
     "mamba": _NO_BLOCK,
     "mamba2": _NO_BLOCK,
-    "roberta": _ENCODER,
     "mllama": "some of its layers are passed over where there is no picture",
     "openai-gpt": "its layers share one module for the non-linearity",
     "paligemma": "it reads its prompt in both directions",
-    "rwkv": "its non-linearity is no module of its own",
+    "roberta": _ENCODER,
+    "rwkv": _NO_MODULE,
+    "t5": "it is an encoder and a decoder",
     "xlm-roberta": _ENCODER,
     "xlstm": _NO_BLOCK,
+    "zamba": "its layers share one feed-forward block",
 }
 """Why a family cannot be captured, of those that are likely to be asked for."""
