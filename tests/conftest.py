@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridgex.capture import CaptureModel
+    from bridgex.schema import Site
 
 # Where all runs of a commit have to agree, they test the same cases.
 settings.register_profile("default", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -76,3 +78,14 @@ def open_model(model_directory: Callable[..., Path]) -> Callable[..., CaptureMod
         return load_model(directory, device="cpu", **options)
 
     return open_
+
+
+@pytest.fixture(scope="session")
+def shared_model(open_model: Callable[..., CaptureModel]) -> Callable[..., CaptureModel]:
+    """Return a small random model in memory, opened once: for tests that change nothing of it."""
+
+    @cache
+    def shared(architecture: str, site: Site = "act") -> CaptureModel:
+        return open_model(architecture, mode="resident", batch_tokens=32, site=site)
+
+    return shared

@@ -264,8 +264,8 @@ def linear(experts: Any, name: str, expert: int, x: Tensor) -> Tensor:
     return product + getattr(experts, f"{name}_bias")[expert] if experts.has_bias else product
 
 
-def plain_values(model: CaptureModel, text: str, site: Site) -> list[NDArray[np.float64]]:
-    """Every layer's neurons (token, neuron) for one text, special tokens left out.
+def plain_values(model: CaptureModel, text: str) -> dict[Site, list[NDArray[np.float64]]]:
+    """Every layer's neurons (token, neuron) at both sites for one text, special tokens left out.
 
     NaN where a token is not routed to the neuron's expert.
     """
@@ -281,10 +281,13 @@ def plain_values(model: CaptureModel, text: str, site: Site) -> list[NDArray[np.
     with torch.no_grad(), ExitStack() as stack:
         watched = [watch(layer, oracle, stack) for layer in layers]
         model.model(ids)
-    result = []
-    for blocks in watched:
-        values = [getattr(block(), site).reshape(ids.shape[1], -1) for block in blocks]
-        result.append(torch.hstack([torch.empty(ids.shape[1], 0), *values])[own].double().numpy())
+    sites: tuple[Site, ...] = ("act", "post")
+    result: dict[Site, list[NDArray[np.float64]]] = {site: [] for site in sites}
+    for found in ([block() for block in blocks] for blocks in watched):
+        for site in sites:
+            values = [getattr(block, site).reshape(ids.shape[1], -1) for block in found]
+            joined = torch.hstack([torch.empty(ids.shape[1], 0), *values])
+            result[site].append(joined[own].double().numpy())
     return result
 
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     OpenModel = Callable[..., CaptureModel]
 
+SITES: tuple[Site, ...] = ("act", "post")
 RECORDS = ('English:"dog"', "Hund und Katze", "the\nthird", "das Haus", "", "水")
+TEXTS = [text for text in RECORDS if text]
 
 
 def test_every_family_of_the_table_has_an_oracle() -> None:
@@ -36,14 +38,17 @@ def mean_where_routed(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return means
 
 
-@pytest.mark.parametrize("site", ["act", "post"])
 @pytest.mark.parametrize("architecture", sorted(ORACLES))
 def test_statistics_and_probes_equal_a_plain_loop(
-    architecture: str, site: Site, open_model: OpenModel
+    architecture: str, shared_model: OpenModel
 ) -> None:
-    model = open_model(architecture, site=site, batch_tokens=32)
-    texts = [text for text in RECORDS if text]
-    values = [plain_values(model, text, site) for text in texts]
+    values = [plain_values(shared_model(architecture), text) for text in TEXTS]
+    for site in SITES:
+        check(shared_model(architecture, site), [text[site] for text in values])
+
+
+def check(model: CaptureModel, values: list[list[NDArray[np.float64]]]) -> None:
+    """Hold a model to the values (token, neuron) of every text and layer."""
     expected = np.hstack([np.vstack(layer) for layer in zip(*values, strict=True)])
     routed = np.isfinite(expected)
     known = np.where(routed, expected, 0)
@@ -64,7 +69,7 @@ def test_statistics_and_probes_equal_a_plain_loop(
     largest = np.where(routed, expected, -np.inf).max(0)
     np.testing.assert_allclose(statistics.maximum, largest, atol=1e-4 * scale)
 
-    probes = collect_probes(model, texts)
+    probes = collect_probes(model, TEXTS)
 
     for layer, matrix in enumerate(probes):
         means = np.stack([mean_where_routed(text[layer]) for text in values], axis=1)
@@ -72,9 +77,9 @@ def test_statistics_and_probes_equal_a_plain_loop(
 
 
 @pytest.mark.parametrize("architecture", sorted(ORACLES))
-def test_choices_are_those_of_the_whole_model(architecture: str, open_model: OpenModel) -> None:
-    model = open_model(architecture)
-    rows = [np.array(model.tokenizer(text).input_ids) for text in RECORDS if text]
+def test_choices_are_those_of_the_whole_model(architecture: str, shared_model: OpenModel) -> None:
+    model = shared_model(architecture)
+    rows = [np.array(model.tokenizer(text).input_ids) for text in TEXTS]
     chosen = choose(model, rows, [1] * len(rows))
     for row, choices in zip(rows, chosen, strict=True):
         with torch.no_grad():

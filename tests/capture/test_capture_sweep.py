@@ -46,8 +46,10 @@ def assert_on_meta(model: CaptureModel) -> None:
 
 
 @pytest.mark.parametrize("architecture", sorted(FAMILIES.keys() - RESIDENT))
-def test_a_sweep_equals_the_resident_model(architecture: str, open_model: OpenModel) -> None:
-    whole = open_model(architecture, mode="resident", batch_tokens=32)
+def test_a_sweep_equals_the_resident_model(
+    architecture: str, open_model: OpenModel, shared_model: OpenModel
+) -> None:
+    whole = shared_model(architecture)
     swept = open_model(architecture, mode="sweep", batch_tokens=32)
     assert swept.provenance == whole.provenance
 
@@ -175,12 +177,23 @@ def test_parameters_that_another_module_uses_are_not_divided(
     assert_on_meta(model)
 
 
+# One family of every build; the others are tried at length.
+OF_A_BUILD = {family._replace(example=""): name for name, family in FAMILIES.items()}.values()
+
+
 @pytest.mark.usefixtures("in_pieces")
-@pytest.mark.parametrize("architecture", sorted(FAMILIES.keys() - RESIDENT - UNDIVIDED))
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        pytest.param(name, marks=[] if name in OF_A_BUILD else [pytest.mark.long])
+        for name in sorted(FAMILIES.keys() - RESIDENT - UNDIVIDED)
+    ],
+)
 def test_a_layer_in_pieces_equals_the_resident_model(
-    architecture: str, open_model: OpenModel
+    architecture: str, open_model: OpenModel, shared_model: OpenModel
 ) -> None:
-    whole, swept = (open_model(architecture, mode=mode) for mode in ("resident", "sweep"))
+    whole = shared_model(architecture)
+    swept = open_model(architecture, mode="sweep", batch_tokens=32)
     assert_equal(collect_statistics(swept, RECORDS[:2]), collect_statistics(whole, RECORDS[:2]))
     assert_on_meta(swept)
     assert hooks(swept) == 0
