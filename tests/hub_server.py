@@ -12,6 +12,7 @@ import re
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -71,12 +72,15 @@ class Hub:
         part of its path; an answer for every entry.
     failing
         Status of all answers but listings, None for what is right.
+    ranges
+        Whether a part of a file is sent when only that is asked for.
     """
 
     url: str
     repositories: dict[tuple[str, str], Repository] = field(default_factory=dict)
     cuts: dict[str, list[int]] = field(default_factory=dict)
     failing: int | None = None
+    ranges: bool = True
     asked: list[Asked] = field(default_factory=list)
 
     def add(self, kind: str, name: str, files: dict[str, bytes]) -> Repository:
@@ -97,6 +101,7 @@ class Hub:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     hub: Hub
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  as it is called
@@ -212,7 +217,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _content(self, path: str, content: bytes, headers: dict[str, str]) -> None:
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        if asked is None:
+        if asked is None or not self.hub.ranges:
             self._reply(200, content, headers, path)
             return
         first = int(asked[1])
@@ -261,6 +266,7 @@ def _entry(files: dict[str, bytes], path: str) -> dict[str, Any] | None:
     return entry
 
 
+@lru_cache(maxsize=16)
 def _etag(content: bytes) -> str:
     """Return what tells contents apart: of a large file the SHA-256, else as long as of git."""
     digest = hashlib.sha256(content).hexdigest()

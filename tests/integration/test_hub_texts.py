@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
     from tests.hub_server import Hub
 
 READ = """
-import json, sys
+import json, os, sys
 from bridgex.errors import BridgexError
-from bridgex.texts import open_text
+from bridgex.texts import hub, open_text, ranges
 import time
 
+hub.STREAMED_FROM = int(os.environ.get("STREAMED_FROM", hub.STREAMED_FROM))
+ranges.BLOCK = int(os.environ.get("BLOCK", ranges.BLOCK))
 sleep = time.sleep
 time.sleep = lambda seconds: sleep(min(float(seconds), 0.01))
 found = []
@@ -39,6 +42,9 @@ for place, options in json.loads(sys.argv[1]):
 json.dump(found, sys.stdout)
 """
 """Read places one after the other; the client waits little between tries."""
+
+STREAMED = {"STREAMED_FROM": "1", "BLOCK": "1000"}
+"""Of small files, what holds for large ones."""
 
 
 @pytest.fixture
@@ -193,6 +199,90 @@ def test_a_transfer_that_stays_broken_is_refused_and_not_taken_for_the_end(
     assert "give the same command again" in message
     hub.cuts.clear()
     assert len(read(hub, home, place)[0][1]) == 2000
+
+
+def test_a_stream_has_the_records_of_the_file_that_is_fetched(hub: Hub, home: Path) -> None:
+    texts = [[f"{name} {number} \u00e9" * 9 for number in range(500)] for name in "abcde"]
+    halves = [gzip.compress(rows(*half)) for half in (texts[1][:77], texts[1][77:])]
+    files = {
+        "a.txt": "\n".join(texts[0]).encode(),
+        "b.jsonl.gz": b"".join(halves),
+        "c.jsonl.zst": zstd.compress(rows(*texts[2])),
+        "d.csv": "\n".join(["text", *texts[3]]).encode(),
+        "e.parquet": parquet(*texts[4]),
+    }
+    hub.add("dataset", "owner/words", files)
+    place = "hf://datasets/owner/words"
+    first, second = read(hub, home, place, place, **STREAMED)
+    assert first[1] == second[1] == [*chain(*texts)]
+    # Parquet is read from its end: it is fetched, and kept.
+    often = {path: 1 if path.endswith("parquet") else 2 for path in files}
+    assert hub.sent() == {path: often[path] * len(content) for path, content in files.items()}
+    assert [one.name for one in home.rglob("snapshots/*/*")] == ["e.parquet"]
+    assert read(hub, home, place)[0] == first
+
+
+def test_of_a_large_file_a_limit_takes_the_beginning(hub: Hub, home: Path) -> None:
+    lines = rows(*(f"sentence {number}" for number in range(1000)))
+    content = lines * ((72 << 20) // len(lines))
+    files = {"a.jsonl": content, "b.jsonl.gz": gzip.compress(content, 0)}
+    hub.add("dataset", "owner/words", files)
+    places = [(f"hf://datasets/owner/words/{path}", {"limit": 1000}) for path in files]
+    for _, records in read(hub, home, *places):
+        assert records == [f"sentence {number}" for number in range(1000)]
+    assert hub.sent() == dict.fromkeys(files, 8 << 20)
+    assert not list(home.rglob("snapshots"))
+
+
+def test_a_file_that_was_fetched_is_not_streamed(hub: Hub, home: Path) -> None:
+    hub.add("dataset", "owner/words", {"a.txt": b"one\n" * 2000})
+    place = "hf://datasets/owner/words"
+    assert read(hub, home, place) == read(hub, home, place, **STREAMED)
+    assert hub.sent() == {"a.txt": 8000}
+
+
+def test_a_stream_that_breaks_off_is_taken_up_again(hub: Hub, home: Path) -> None:
+    content = b"".join(b"line %d\n" % number for number in range(5000))
+    hub.add("dataset", "owner/words", {"a.txt.gz": gzip.compress(content)})
+    hub.cuts["a.txt.gz"] = [1000, 10, 999, 0]
+    ((_, records),) = read(hub, home, "hf://datasets/owner/words", **STREAMED)
+    assert hub.cuts["a.txt.gz"] == []
+    assert "\n".join([*records, ""]).encode() == content
+
+
+def test_a_stream_that_stays_broken_is_refused_and_not_taken_for_the_end(
+    hub: Hub, home: Path
+) -> None:
+    hub.add("dataset", "owner/words", {"a.txt": b"one\n" * 2000})
+    hub.cuts["a.txt"] = [1000, 1000] + [900] * 20
+    ((kind, message),) = read(hub, home, "hf://datasets/owner/words", **STREAMED)
+    assert kind == "NotFoundError"
+    assert "the Hub cannot be reached for a.txt of the dataset owner/words: " in message
+
+
+def test_a_hub_that_sends_other_bytes_than_were_asked_for_is_refused(hub: Hub, home: Path) -> None:
+    hub.add("dataset", "owner/words", {"a b.txt": b"one\n" * 2000})
+    hub.ranges = False
+    place = "hf://datasets/owner/words"
+    ((kind, message),) = read(hub, home, place, **STREAMED)
+    assert kind == "NotFoundError"
+    assert "expected bytes 0 to 1,000 of a b.txt of the dataset owner/words, but the" in message
+    assert "sent 8,000 bytes with status 200" in message
+    assert "hf download owner/words 'a b.txt' --repo-type dataset --revision " in message
+    assert len(read(hub, home, place)[0][1]) == 2000
+
+
+def test_a_file_that_is_cut_off_on_the_hub_is_told_from_a_transfer_that_is(
+    hub: Hub, home: Path
+) -> None:
+    content = gzip.compress(b"".join(b"line %d\n" % number for number in range(5000)))
+    words = {"a.txt.gz": content[:-9], "b.txt.gz": content[:5000] + b"no" + content[5002:]}
+    hub.add("dataset", "owner/words", words)
+    start = "hf://datasets/owner/words"
+    found = read(hub, home, f"{start}/a.txt.gz", f"{start}/b.txt.gz", **STREAMED)
+    assert [kind for kind, _ in found] == ["InvalidInputError"] * 2
+    assert "a.txt.gz ends before its gzip data does" in found[0][1]
+    assert "b.txt.gz does not hold gzip data throughout" in found[1][1]
 
 
 REFUSED = [

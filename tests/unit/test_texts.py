@@ -99,6 +99,17 @@ def test_a_pipe_is_copied_once_and_read_twice(tmp_path: Path) -> None:
     assert not copy.exists()
 
 
+def test_a_pipe_among_the_files_of_a_directory_is_refused_and_not_waited_for(
+    tmp_path: Path,
+) -> None:
+    made(tmp_path, "a.txt", "one")
+    os.mkfifo(tmp_path / "b.log")
+    assert list(open_text(tmp_path)) == ["one"]
+    os.mkfifo(tmp_path / "b.txt")
+    with pytest.raises(InvalidInputError, match=r"(?s)b\.txt is a pipe, .*a text of its own"):
+        open_text(tmp_path)
+
+
 def test_standard_input_is_read_twice() -> None:
     code = (
         "from bridgex.texts import open_text\n"

@@ -58,13 +58,16 @@ class TextFile:
     format, compression
         What is in it.
     fetch
-        Returns where it is on a disk.
+        Returns where it is on a disk, and brings it there if need be.
+    stream
+        Opens it where it lies, if it is not to be fetched for what can be read from its beginning.
     """
 
     name: str
     format: TextFormat
     compression: Compression | None
     fetch: Callable[[], Path]
+    stream: Callable[[], BinaryIO] | None = None
 
 
 def forms_of(
@@ -95,22 +98,22 @@ def lines_of(file: TextFile) -> Iterator[bytes]:
     Raises
     ------
     NotFoundError
-        If the file has gone.
+        If the file has gone, or the Hub does not give it.
     InvalidInputError
         If it cannot be read, or not be decompressed to its end.
     """
     with readable(file):
-        path = file.fetch()
-        with _open(path, file.compression) as lines:
+        stored = file.stream() if file.stream else file.fetch().open("rb")
+        with stored, _decompressed(stored, file.compression) as lines:
             yield from lines
 
 
-def _open(path: Path, compression: Compression | None) -> BinaryIO:
+def _decompressed(stored: BinaryIO, compression: Compression | None) -> BinaryIO:
     if compression == "gzip":
-        return cast("BinaryIO", gzip.open(path))
+        return cast("BinaryIO", gzip.open(stored))
     if compression == "zstd":
-        return cast("BinaryIO", zstd.open(path, options=_ANY_WINDOW))
-    return path.open("rb")
+        return cast("BinaryIO", zstd.open(stored, options=_ANY_WINDOW))
+    return stored
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Files of a dataset on the Hub, each fetched when its turn comes."""
+"""Files of a dataset on the Hub, each fetched or opened when its turn comes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote
 
 from bridgex.errors import InvalidInputError, NotFoundError
@@ -25,12 +25,17 @@ _ADDRESS = re.compile(
 )
 _WILD = frozenset("*?[")
 
+STREAMED_FROM = 64 << 20
+"""Bytes of a file from which on it is read where it lies, unless it is Parquet."""
+
 
 def hub_files(address: str, format_: TextFormat | None) -> tuple[TextFile, ...]:
     """Return the files of a dataset, in the byte order of their paths.
 
     They are fetched into the Hub's cache one by one as they are read, so that a limit leaves the
-    rest where it is, and a second reading needs no network. The revision is that of this moment.
+    rest where it is, and a second reading transfers nothing. Files of at least ``STREAMED_FROM``
+    bytes are not, but Parquet: of them no more is transferred than is read, every time that it is
+    read, and nothing is kept. The revision is that of this moment.
 
     Parameters
     ----------
@@ -66,14 +71,18 @@ def hub_files(address: str, format_: TextFormat | None) -> tuple[TextFile, ...]:
             hint="Look its files up on its page.",
         )
     named = [
-        (f"hf://datasets/{name}@{commit}/{one}", partial(_fetch, name, commit, one))
-        for one in sorted(found, key=str.encode)
+        (
+            f"hf://datasets/{name}@{commit}/{one}",
+            partial(_fetch, name, commit, one),
+            partial(_stream, name, commit, one, size) if size >= STREAMED_FROM else None,
+        )
+        for one, size in sorted(found.items(), key=lambda item: item[0].encode())
     ]
     return choose(address, named, format_)
 
 
-def _listing(name: str, revision: str | None, path: str) -> tuple[str, list[str]]:
-    """Return the commit of a revision, and the files that a path stands for.
+def _listing(name: str, revision: str | None, path: str) -> tuple[str, dict[str, int]]:
+    """Return the commit of a revision, and the sizes of the files that a path stands for.
 
     Of a dataset that may have a million files, only the folder is listed in which they are.
     """
@@ -85,7 +94,7 @@ def _listing(name: str, revision: str | None, path: str) -> tuple[str, list[str]
     commit = str(api.dataset_info(name, revision=revision, expand=["sha"]).sha)
     there = api.get_paths_info(name, [path], revision=commit, repo_type="dataset") if path else []
     if there and isinstance(there[0], RepoFile):
-        return commit, [path]
+        return commit, {path: there[0].size}
     names = path.split("/") if path else []
     fixed = names if there else list(takewhile(lambda one: not _WILD & {*one}, names))
     pattern = names[len(fixed) :] or (["**"] if there or not path else [])
@@ -93,10 +102,11 @@ def _listing(name: str, revision: str | None, path: str) -> tuple[str, list[str]
         listed = api.list_repo_tree(
             name, "/".join(fixed) or None, recursive=True, revision=commit, repo_type="dataset"
         )
-        files = [one.path for one in listed if isinstance(one, RepoFile)]
+        files = {one.path: one.size for one in listed if isinstance(one, RepoFile)}
     except EntryNotFoundError:
-        return commit, []
-    return commit, [one for one in files if _fits(one.split("/")[len(fixed) :], pattern)]
+        return commit, {}
+    fits = {one for one in files if _fits(one.split("/")[len(fixed) :], pattern)}
+    return commit, {one: files[one] for one in fits}
 
 
 def _fits(path: Sequence[str], pattern: Sequence[str]) -> bool:
@@ -118,3 +128,12 @@ def _fetch(name: str, commit: str, file: str) -> Path:
 
     with asking_for(f"{file} of the dataset {name}"):
         return Path(hf_hub_download(name, file, repo_type="dataset", revision=commit))
+
+
+def _stream(name: str, commit: str, file: str, size: int) -> BinaryIO:
+    from huggingface_hub import try_to_load_from_cache
+
+    from bridgex.texts.ranges import open_remote
+
+    held = try_to_load_from_cache(name, file, repo_type="dataset", revision=commit)
+    return Path(held).open("rb") if isinstance(held, str) else open_remote(name, commit, file, size)

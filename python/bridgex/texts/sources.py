@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from bridgex.errors import InvalidInputError, NotFoundError
 from bridgex.texts.files import KNOWN_SUFFIXES, TextFile, forms_of
 from bridgex.texts.records import read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from bridgex.texts.files import TextFormat
     from bridgex.texts.records import Records
@@ -104,8 +106,8 @@ def open_text(
     NotFoundError
         There is no such file or dataset.
     InvalidInputError
-        The name does not say what is in the file, the directory has no file of a known kind, or
-        the limit is not positive.
+        The name does not say what is in the file, the directory has no file of a known kind or
+        a pipe among its files, or the limit is not positive.
     """
     if limit is not None and limit < 1:
         raise InvalidInputError(f"a limit is at least 1 record, not {limit}")
@@ -124,14 +126,16 @@ def open_text(
     elif path.is_dir():
         files = _below(path, format)
     elif path.is_file():
-        files = choose(name, [(name, lambda: path)], format)
+        files = choose(name, [(name, lambda: path, None)], format)
     else:
         files, spooled = _spool(path, name, format)
     return TextSource(files, field, records, limit, spooled)
 
 
 def choose(
-    location: str, named: Iterable[tuple[str, Any]], format_: TextFormat | None
+    location: str,
+    named: Iterable[tuple[str, Callable[[], Path], Callable[[], BinaryIO] | None]],
+    format_: TextFormat | None,
 ) -> tuple[TextFile, ...]:
     """Return the files whose names say what is in them.
 
@@ -140,7 +144,7 @@ def choose(
     location
         What the user named.
     named
-        Name of every file, and what returns its path on a disk.
+        Of every file the name, and how it is fetched and streamed, as ``TextFile`` has it.
     format_
         The format of all, whatever their names say.
 
@@ -150,12 +154,12 @@ def choose(
         If there is no such file.
     """
     found, others = [], []
-    for name, fetch in named:
+    for name, fetch, stream in named:
         forms = forms_of(name, format_)
         if forms is None:
             others.append(name)
         else:
-            found.append(TextFile(name, *forms, fetch))
+            found.append(TextFile(name, *forms, fetch, stream))
     if not found:
         raise InvalidInputError(
             f"expected text in {location}, in files that end in {KNOWN_SUFFIXES}; there "
@@ -181,7 +185,21 @@ def _below(directory: Path, format_: TextFormat | None) -> tuple[TextFile, ...]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(folder, name) for name in names if not name.startswith(".")]
     found.sort(key=lambda path: os.fsencode(path.relative_to(directory).as_posix()))
-    return choose(str(directory), [(str(path), partial(Path, path)) for path in found], format_)
+    named = [(str(path), partial(Path, path), None) for path in found]
+    files = choose(str(directory), named, format_)
+    for file in files:
+        if _is_special(Path(file.name)):
+            raise InvalidInputError(
+                f"expected files in {directory}, but {file.name} is a pipe, a socket or a device",
+                hint="Give a pipe as a text of its own: it is copied once.",
+            )
+    return files
+
+
+def _is_special(path: Path) -> bool:
+    with suppress(OSError):  # What cannot be looked at is refused when it is opened.
+        return not stat.S_ISREG(path.stat().st_mode)
+    return False
 
 
 def _spool(
