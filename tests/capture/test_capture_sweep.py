@@ -276,6 +276,25 @@ def test_what_is_not_loaded_has_a_shape_and_nothing_else() -> None:
             use()
 
 
+@pytest.mark.parametrize(
+    ("dtype", "converted"), [("float32", True), ("bfloat16", True), ("float16", False)]
+)
+def test_what_is_converted_while_it_is_read_is_planned(
+    model_directory: Callable[..., Path], tmp_path: Path, dtype: Any, converted: bool
+) -> None:
+    """Another precision of the same size takes memory of its own as well."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(model_directory("llama"), tmp_path, dirs_exist_ok=True)
+    tensors = load_file(tmp_path / "model.safetensors")
+    halves = {name: tensor.half() for name, tensor in tensors.items()}
+    save_file(halves, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    model = load_model(tmp_path, device="cpu", mode="sweep", dtype=dtype)
+    assert model.budget is not None
+    # Three matrices of the feed-forward block, and one of attention.
+    assert model.budget.costs.reading == converted * 2 * (3 * 16 * 24 + 16 * 16)
+
+
 def test_the_limit_decides_how_layers_are_loaded(open_model: OpenModel) -> None:
     costs = Costs(
         base=100, weights=500, surroundings=10, layer=40, reading=5, pieces=10, piece_reading=5,

@@ -43,9 +43,14 @@ class StoredTensor(NamedTuple):
         return prod(self.shape)
 
     @property
+    def torch_dtype(self) -> torch.dtype:
+        """What torch calls the dtype."""
+        return _DTYPES[self.dtype]
+
+    @property
     def bytes(self) -> int:
         """Bytes in the file."""
-        return self.size * _DTYPES[self.dtype].itemsize
+        return self.size * self.torch_dtype.itemsize
 
     def read(self) -> Tensor:
         """Read the numbers.
@@ -55,7 +60,7 @@ class StoredTensor(NamedTuple):
         OSError
             When the file cannot be read, or has become shorter.
         """
-        found = torch.empty(self.shape, dtype=_DTYPES[self.dtype])
+        found = torch.empty(self.shape, dtype=self.torch_dtype)
         left = found.reshape(-1).view(torch.uint8).numpy().data
         with self.file.open("rb", buffering=0) as file:
             file.seek(self.start)

@@ -257,10 +257,10 @@ def _stored_bytes(skeleton: Skeleton, keys: Iterable[str]) -> int:
 
 def _reading_bytes(skeleton: Skeleton, keys: Iterable[str]) -> int:
     """Return what is held besides while tensors are read, put together and converted."""
-    item = skeleton.network.dtype.itemsize
     given = tuple(keys)
     stored = [skeleton.checkpoint.tensors[key] for key in given]
-    converted = (tensor.bytes for tensor in stored if tensor.bytes != item * tensor.size)
+    wanted = skeleton.network.dtype
+    converted = (tensor.bytes for tensor in stored if tensor.torch_dtype != wanted)
     parts = Counter(skeleton.places[key] for key in given)
     joined = (skeleton.parameter(name).nbytes for name, count in parts.items() if count > 1)
     return sum(nlargest(_LOADERS, converted)) + max(joined, default=0)
