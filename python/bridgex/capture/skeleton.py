@@ -119,11 +119,12 @@ class Skeleton:
             if name in names:
                 _set(self.network, name, self.parameter(source))
         align(map(self.parameter, names))
-        absent = [name for name in names if self.parameter(name).is_meta]
-        if absent or info.mismatched_keys or info.conversion_errors:
+        # Buffers are there without a file too, with other numbers.
+        missing = [name for name in names if self.tied.get(name, name) in info.missing_keys]
+        if missing or info.mismatched_keys or info.conversion_errors:
             raise ModelSupportError(
                 f"the checkpoint lacks parameters of {what}, or they have other "
-                f"shapes: {', '.join([*absent, *map(str, info.mismatched_keys)][:3])}",
+                f"shapes: {', '.join([*missing, *map(str, info.mismatched_keys)][:3])}",
                 hint="Use the complete weights of a causal language model.",
             )
         for name in names:
@@ -188,6 +189,7 @@ def make_skeleton(
             deepcopy(config), dtype=dtype, trust_remote_code=trust_remote_code
         )
     keep_language(network)
+    _compute_buffers(network)
     network.eval().requires_grad_(requires_grad=False)
     for module in network.modules():
         for name, buffer in module.named_buffers(recurse=False):
@@ -227,6 +229,18 @@ def make_skeleton(
             weight_mapping=weights,
         ),
     )
+
+
+@torch.no_grad()
+def _compute_buffers(network: Any) -> None:
+    """Compute buffers that come from no file once more, as transformers does when it loads.
+
+    While a model of half precision is built, numbers of no given precision have half precision.
+    """
+    for module in network.modules():
+        if module._non_persistent_buffers_set:  # noqa: SLF001  (no public name exists)
+            module._is_hf_initialized = False  # noqa: SLF001  (what transformers passes over)
+    network.initialize_weights()
 
 
 class _Groups:
