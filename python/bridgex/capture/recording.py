@@ -103,10 +103,13 @@ def record(layers: Sequence[nn.Module], run: Callable[[], Any], shared: Shared) 
         tape = _Tape(shared, outputs)
         with torch.no_grad(), _replaced(layers, tape.called):
             try:
-                run()
+                last = run().last_hidden_state
             except (_OtherInputError, IndexError, TypeError, ValueError):
                 continue
-        if tape.hidden is not None and len(tape.calls) == len(layers):
+        if tape.hidden is None or len(tape.calls) != len(layers):
+            continue
+        # Nothing else tells of a single layer that its first row was taken for a tuple's first.
+        if last.shape[:-1] == tape.hidden.shape[:-1]:
             return Recorded(tape.hidden, tape.calls, outputs)
     raise ModelSupportError(
         f"each of {len(layers)} layers was expected to get what the layer before it returned; "

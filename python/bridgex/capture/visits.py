@@ -97,7 +97,7 @@ class Visit(NamedTuple):
         assert self.model.skeleton is not None
         writes = hidden._version  # noqa: SLF001  (torch's own count)
         try:
-            return call.run(self.model.skeleton.layers[self.layer], hidden)
+            after = call.run(self.model.skeleton.layers[self.layer], hidden)
         except (MemoryError, RuntimeError) as error:
             if hidden._version != writes:  # noqa: SLF001
                 raise ModelSupportError(
@@ -106,6 +106,13 @@ class Visit(NamedTuple):
                     hint="Use a smaller --batch-tokens, or --mode resident.",
                 ) from error
             raise
+        if (after.shape, after.dtype) != (hidden.shape, hidden.dtype):
+            raise ModelSupportError(
+                f"layer {self.layer} was expected to return states {tuple(hidden.shape)} of "
+                f"{hidden.dtype}, it returned {tuple(after.shape)} of {after.dtype}",
+                hint="This model's layers cannot be run one at a time: use --mode resident.",
+            )
+        return after
 
     def _not_finite(
         self, waiting: Waiting, part: slice, found: tuple[int, int]
