@@ -226,7 +226,8 @@ RESIDENT = frozenset({"gemma3n_text", "gemma4_text"})
 UNDIVIDED = frozenset({"bamba", "falcon_h1", "jamba", "nemotron_h", "olmo_hybrid", "qwen3_5_text"})
 """Families whose mixers use parameters of modules that they do not call.
 
-Their layers can be run one at a time; one that does not fit cannot be loaded part by part.
+Their layers can be run one at a time. One that does not fit can be loaded part by part only where
+those parameters are small beside it.
 """
 
 _NO_BLOCK = "its layers have no feed-forward block"

@@ -52,8 +52,9 @@ _SWEEPS = """\
 ## Larger than memory
 
 All of these can be [read layer by layer](large-models.md) but {resident}, whose layers take keys
-from earlier ones. Layers of {undivided} cannot be loaded part by part where a whole one does not
-fit: their mixers use parameters of modules that they do not call.
+from earlier ones. Mixers of {undivided} use parameters of modules that they do not call: where a
+whole layer does not fit and these parameters are not small beside it, loading it part by part is
+refused.
 """
 _REFUSED = """\
 ## Refused
