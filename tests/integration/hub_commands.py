@@ -24,6 +24,7 @@ _LATE = (
     "bridgex.store.store",
     "bridgex.texts.hub",
     "bridgex.texts.parquet",
+    "bridgex.texts.ranges",
     "transformers.models.llama.modeling_llama",
 )
 """What commands import when they run."""

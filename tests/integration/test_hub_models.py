@@ -1,8 +1,9 @@
-"""Models on a Hub, from the command line: what is fetched, what is recorded, what is refused."""
+"""Models and texts on a Hub, from the command line: what is fetched, recorded and refused."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.hub_server import Hub
-    from tests.integration.hub_commands import Commands
+    from tests.integration.hub_commands import Commands, Outcome
 
 
 @pytest.fixture(scope="module")
@@ -268,3 +269,40 @@ def test_a_hub_in_trouble_is_told_from_one_without_the_model(
     assert done.code == 1
     assert "the Hub refused the model 'ten/model'" in done.err
     assert "503" in done.err
+
+
+def test_a_streamed_text_that_breaks_off_in_its_capture_is_gone_on_with(
+    hub: Hub, bridgex: Commands, model_directory: Callable[..., Path], tmp_path: Path
+) -> None:
+    # A paragraph at the start of every request, and blank lines up to the next one.
+    words = b"Hund und Katze\ndas Haus\n" * 20
+    block = words + b"%65535s\n" % b"" * 127
+    content = (block + b" " * ((8 << 20) - len(block) - 1) + b"\n") * 9
+    hub.add("dataset", "owner/words", {"de.txt": content})
+    (tmp_path / "de.txt").write_bytes(words * 9)
+    model = model_directory("llama")
+    plan = ("plan", model, "--device", "cpu", "--text", "de=hf://datasets/owner/words")
+    assert bridgex(*plan).code == 0
+    assert hub.sent() == {"de.txt": len(content)}
+
+    def ingest(store: str, place: object) -> Outcome:
+        options = ("--text", f"de={place}", "--part-bytes", "1024")
+        return bridgex("ingest", "corpus", model, tmp_path / store, *options)
+
+    hub.asked.clear()
+    # It is read for errors, compared with the store, and captured up to its fifth request.
+    hub.cuts["de.txt"] = [8 << 20] * (9 + 9 + 4) + [0] * 20
+    broken = ingest("streamed", "hf://datasets/owner/words")
+    assert broken.code == 1
+    assert "the Hub cannot be reached for de.txt of the dataset owner/words" in broken.err
+    assert hub.sent() == {"de.txt": (9 + 9 + 4) * (8 << 20)}
+
+    hub.cuts.clear()
+    again = ingest("streamed", "hf://datasets/owner/words")
+    assert re.search(r"de: [1-9]\d* parts added .*, [1-9]\d* were there", again.err), again.err
+    assert ingest("local", tmp_path / "de.txt").code == 0
+    streamed, local = (
+        Store.open(tmp_path / name).snapshot().statistics("de") for name in ("streamed", "local")
+    )
+    assert streamed.token_count == local.token_count
+    assert streamed.sum.tobytes() == local.sum.tobytes()
