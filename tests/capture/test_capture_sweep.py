@@ -327,6 +327,13 @@ def test_auto_holds_the_model_where_it_fits(open_model: OpenModel) -> None:
     assert open_model(memory_limit=1 << 20).skeleton is not None
 
 
+def test_auto_refuses_what_neither_fits_nor_can_be_swept(open_model: OpenModel) -> None:
+    assert open_model("gemma3n_text", memory_limit=1 << 40).skeleton is None
+    assert open_model("gemma3n_text", mode="resident", memory_limit=1).skeleton is None
+    with pytest.raises(ModelSupportError, match="fits into 1 bytes, or that can be read layer by"):
+        open_model("gemma3n_text", memory_limit=1)
+
+
 def test_layers_that_see_something_else_are_refused(open_model: OpenModel) -> None:
     model = open_model(mode="sweep")
     decoder: Any = model.decoder

@@ -115,7 +115,7 @@ def _hooked(skeleton: Skeleton, piece: Piece) -> Sequence[RemovableHandle]:
 
     return (
         module.register_forward_pre_hook(before, prepend=True),
-        module.register_forward_hook(after),
+        module.register_forward_hook(after, always_call=True),
     )
 
 

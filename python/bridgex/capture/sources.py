@@ -123,14 +123,26 @@ class Source:
                 row_tokens=row_tokens,
                 sites=_sites(skeleton, site),
             )
-        except ModelSupportError:
+        except ModelSupportError as reason:
             if mode == "sweep":
                 raise
+            self._check_room(limit, reason)
             return None, None
         given = limit or available(self.device) * 9 // 10
         if mode == "auto" and costs.resident <= given:
             return None, None
         return skeleton, Budget(given, costs)
+
+    def _check_room(self, limit: int | None, reason: ModelSupportError) -> None:
+        """Refuse a model that does not fit and that nothing but the whole of can be read."""
+        files = () if self.place.remote else weight_files(self.place.directory)
+        size = sum(file.stat().st_size for file in files)
+        if limit is not None and size > limit:
+            raise ModelSupportError(
+                f"a model that fits into {limit:,} bytes, or that can be read layer by layer, was "
+                f"expected; its weights take {size:,} bytes, and {reason.message}",
+                hint="Give a larger --memory-limit, or --mode resident to hold it whole anyway.",
+            ) from reason
 
     def skeleton(self) -> Skeleton:
         """Return the model without its parameters."""
