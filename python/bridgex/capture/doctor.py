@@ -96,7 +96,8 @@ def examine_model(
                 findings.append(_write(config, Path(directory)))
                 findings.extend(_try_out(Path(directory), device))
         except ModelSupportError as error:
-            findings.append(Finding("capture", "wrong", str(error).replace("\n", " ")))
+            detail = ". ".join(filter(None, (error.message, error.hint)))
+            findings.append(Finding("capture", "wrong", detail))
         return findings
 
 
