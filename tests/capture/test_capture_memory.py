@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from tests.notes import Notes
 
 from bridgex.capture import collect_probes, collect_statistics, generate, gold_filter
 from bridgex.capture.memory import Halving, is_out_of_memory
 from bridgex.errors import InvalidInputError
-from bridgex.progress import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,16 +23,6 @@ if TYPE_CHECKING:
 RECORDS = [letters * 3 for letters in ("ab", "cd", "ef", "gh", "ij", "kl", "xy", "zz")]
 # More than any machine has.
 EXABYTE = 1 << 60
-
-
-class Notes(Silent):
-    """A reporter that remembers."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 class Limited(torch.nn.Module):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from tests.notes import Notes
 
 from bridgex.capture import collect_probes, collect_statistics
 from bridgex.capture.batching import batches, record_rows
@@ -18,7 +19,6 @@ from bridgex.capture.models import load_model
 from bridgex.capture.recording import call_of_rows, tensors_of
 from bridgex.capture.visits import record_without_parameters
 from bridgex.errors import InvalidInputError, ModelSupportError
-from bridgex.progress import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,16 +31,6 @@ if TYPE_CHECKING:
 RECORDS = [letters * 3 for letters in ("ab", "cd", "ef", "gh", "ij", "kl", "xy", "zz")]
 # More than any machine has.
 EXABYTE = 1 << 60
-
-
-class Notes(Silent):
-    """A reporter that remembers."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 def limit_rows(model: CaptureModel, rows: int) -> list[int]:

@@ -20,15 +20,17 @@ from bridgex.progress import Silent
 from bridgex.schema import Provenance
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from bridgex.capture.costs import Budget
     from bridgex.capture.policies import Dtype, Mode, Packing, Positions, Special
     from bridgex.capture.sites import SiteModule
     from bridgex.capture.skeleton import Skeleton
+    from bridgex.capture.sources import Place
     from bridgex.progress import Reporter
     from bridgex.schema import Site
 
@@ -209,15 +211,13 @@ def load_model(
         max_tokens=longest,
         context_length=context,
         special_ids=_special_ids(tokenizer),
-        provenance=Provenance(
-            model=place.name,
-            architecture=text.model_type,
-            weights=place.digest(),
-            config=config_digest(config),
-            tokenizer=tokenizer_digest(tokenizer),
-            layer_sizes=layer_sizes(sites, text.num_hidden_layers),
-            site=site,
-            policies={
+        provenance=_provenance(
+            place,
+            config,
+            text,
+            tokenizer,
+            sites,
+            {
                 "special": special,
                 "positions": positions,
                 "packing": packing,
@@ -225,12 +225,33 @@ def load_model(
                 "max_tokens": longest,
                 **source.policies(network),
             },
-            versions={"torch": torch.__version__, "transformers": transformers.__version__},
-            experts=layer_experts(sites, text.num_hidden_layers),
         ),
         reporter=progress or Silent(),
         skeleton=skeleton,
         budget=budget,
+    )
+
+
+def _provenance(
+    place: Place,
+    config: PreTrainedConfig,
+    text: PreTrainedConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    sites: Sequence[SiteModule],
+    policies: dict[str, str | int | bool],
+) -> Provenance:
+    layers = text.num_hidden_layers
+    return Provenance(
+        model=place.name,
+        architecture=text.model_type,
+        weights=place.digest(),
+        config=config_digest(config),
+        tokenizer=tokenizer_digest(tokenizer),
+        layer_sizes=layer_sizes(sites, layers),
+        site=sites[0].site,
+        policies=policies,
+        versions={"torch": torch.__version__, "transformers": transformers.__version__},
+        experts=layer_experts(sites, layers),
     )
 
 

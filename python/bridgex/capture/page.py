@@ -23,9 +23,10 @@ Made by `make docs` from the table in `python/bridgex/capture/families.py`.
 bridgex reads decoder-only language models of transformers whose architecture (`model_type` of the
 configuration) is one of these. The names are examples: a fine-tuned or larger model of the same
 architecture is read in the same way. Every family is tested on a small random model: statistics
-and probes of both sites are those of a plain loop over the model's own weights, the model read
-layer by layer gives the same bits as the model in memory, and the gold filter sees the choices of
-the whole model. Any other architecture is refused; nothing is guessed from names.
+and probes of both sites are those of a plain loop over the model's own weights, the gold filter
+sees the choices of the whole model, and a model read layer by layer gives the bits of the model in
+memory (what cannot be read so is named below). Any other architecture is refused; nothing is
+guessed from names.
 
 `bridgex doctor MODEL` tries all of it out on a small copy of any configuration.
 """
